@@ -1,0 +1,46 @@
+/** The few places where the build variants and the vector tails differ from plain loads and stores. */
+
+/** a·b + c: one rounding with relaxed SIMD, two without. */
+// @ts-ignore: decorator
+@inline
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+/** c − a·b: one rounding with relaxed SIMD, two without. */
+// @ts-ignore: decorator
+@inline
+export function nmadd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(a, b, c);
+  return f32x4.sub(c, f32x4.mul(a, b));
+}
+
+/** The first `n` (1 to 3) floats at `x`; the other lanes are 0. */
+// @ts-ignore: decorator
+@inline
+export function loadTail(x: usize, n: usize): v128 {
+  if (n == 1) return v128.load32_zero(x);
+  const low = v128.load64_zero(x);
+  return n == 2 ? low : v128.load32_lane(x + 8, low, 2);
+}
+
+/** Writes the first `n` (1 to 3) lanes of `v` to `y`. */
+// @ts-ignore: decorator
+@inline
+export function storeTail(y: usize, v: v128, n: usize): void {
+  if (n == 1) {
+    v128.store32_lane(y, v, 0);
+    return;
+  }
+  v128.store64_lane(y, v, 0);
+  if (n == 3) v128.store32_lane(y + 8, v, 2);
+}
+
+/** Sum of the four lanes, (0 + 2) + (1 + 3). */
+// @ts-ignore: decorator
+@inline
+export function sumLanes(v: v128): f32 {
+  const halves = f32x4.add(v, v128.shuffle<f32>(v, v, 2, 3, 2, 3));
+  return f32x4.extract_lane(halves, 0) + f32x4.extract_lane(halves, 1);
+}
