@@ -119,6 +119,9 @@ class Heap {
 
 let heap: Heap | null = null;
 
+/** Counts the memories attached so far: an address is only good for the memory it came from. */
+export let memoryGeneration = 0;
+
 function current(): Heap {
   if (!heap) throw new Error("wasmgrad: the library must be initialized before any operation; call `await init()` first");
   return heap;
@@ -138,10 +141,12 @@ export function createMemory(maximumMiB: number): WebAssembly.Memory {
 
 /** Takes ownership of all memory from `heapBase` on. */
 export function attachMemory(memory: WebAssembly.Memory, heapBase: number, maximumMiB: number): void {
+  memoryGeneration++;
   heap = new Heap(memory, heapBase, Math.min(MAX_PAGES * PAGE, Math.floor((maximumMiB * 1024 * 1024) / PAGE) * PAGE));
 }
 
 export function detachMemory(): void {
+  memoryGeneration++;
   heap = null;
   workspaceBlock = null;
 }

@@ -1,0 +1,294 @@
+/** Recording operations and walking them backward. Knows tensors, and no operation. */
+import { accumulate, clone } from "./copy.js";
+import { showShape } from "./errors.js";
+import { currentScope, moveTo, rejectThenable, Scope, scope } from "./scope.js";
+import { sameShape } from "./shape.js";
+import type { Storage } from "./storage.js";
+import { alias, empty, setHistory, type Tensor } from "./tensor.js";
+import { float32View } from "./wasm/memory.js";
+
+/** Vector–Jacobian product: the gradient of one input from the gradient of the output. */
+export type Vjp = (dy: Tensor) => Tensor;
+/** One entry per input: a forgotten one does not compile; null where there is no gradient. */
+export type Vjps<Inputs extends readonly unknown[]> = { readonly [K in keyof Inputs]: Vjp | null };
+
+/** What a node holds: storages it saved and the nodes before it. Free of handles, so that those can be collected. */
+export class Lifetime {
+  private holders = 1;
+
+  constructor(
+    private storages: readonly Storage[],
+    private parents: readonly Lifetime[],
+  ) {
+    for (const storage of storages) storage.retain();
+    for (const parent of parents) parent.holders++;
+  }
+
+  retain(): void {
+    this.holders++;
+  }
+
+  release(): void {
+    if (--this.holders === 0) this.drop();
+  }
+
+  /** Lets go of everything now, whoever still holds the node; iterative, since graphs are deep. */
+  drop(): void {
+    const ended: Lifetime[] = [this];
+    for (let life = ended.pop(); life; life = ended.pop()) {
+      for (const storage of life.storages) storage.release();
+      for (const parent of life.parents) if (--parent.holders === 0) ended.push(parent);
+      life.storages = [];
+      life.parents = [];
+    }
+  }
+}
+
+let nodes = 0;
+
+/** One recorded operation. */
+export class GraphNode {
+  readonly id: number = nodes++;
+  readonly lifetime: Lifetime;
+  private versions: number[];
+  freed = false;
+
+  constructor(
+    readonly op: string,
+    readonly shape: readonly number[],
+    /** Per input: where its gradient goes, null for nowhere. */
+    public targets: readonly (Tensor | null)[],
+    public vjps: readonly (Vjp | null)[],
+    private saved: readonly Tensor[],
+  ) {
+    this.versions = saved.map((t) => t.storage.version);
+    this.lifetime = new Lifetime(
+      saved.map((t) => t.storage),
+      targets.flatMap((t) => t?.node?.lifetime ?? []),
+    );
+  }
+
+  /** The gradient of input `i`. What was saved is readable meanwhile, even if its handle has been released. */
+  gradient(i: number, dy: Tensor): Tensor {
+    this.saved.forEach((tensor, s) => {
+      if (tensor.buffer.version !== this.versions[s]) {
+        throw new Error(
+          `backward: what ${this.op} saved must be unchanged, got a tensor of shape ${showShape(tensor.shape)} changed in place since; use clone() before the change`,
+        );
+      }
+    });
+    const released = this.saved.filter((tensor) => tensor.released);
+    for (const tensor of released) tensor.released = false;
+    try {
+      return (this.vjps[i] as Vjp)(dy);
+    } finally {
+      for (const tensor of released) tensor.released = true;
+    }
+  }
+
+  /** Ends the node after its backward: what it saved is released. */
+  free(): void {
+    this.freed = true;
+    this.targets = [];
+    this.vjps = [];
+    this.saved = [];
+    this.versions = [];
+    this.lifetime.drop();
+  }
+}
+
+let recording = true;
+
+/** Whether operations on tensors that require gradients are recorded. */
+export function isRecording(): boolean {
+  return recording;
+}
+
+/** Runs `fn` without recording. A promise is an error: the mode ends when `fn` returns. */
+export function noGrad<T>(fn: () => T): T {
+  const outer = recording;
+  recording = false;
+  try {
+    return rejectThenable("noGrad", fn());
+  } finally {
+    recording = outer;
+  }
+}
+
+/**
+ * Notes how `output` was computed, where recording is on and an input requires a gradient; returns `output`.
+ *
+ * @param saved the tensors that the vjps read; they are kept until the graph is freed, and must not change before
+ * @param vjps one per input, computed only for inputs that require a gradient; each returns a tensor of its input's shape
+ */
+export function record<const Inputs extends readonly (Tensor | undefined)[]>(
+  op: string,
+  output: Tensor,
+  inputs: Inputs,
+  saved: readonly Tensor[],
+  vjps: Vjps<Inputs>,
+): Tensor {
+  const rules = vjps as unknown as readonly (Vjp | null)[];
+  const wanted = recording && inputs.some((x, i) => x?.requiresGrad && rules[i]);
+  const targets = wanted ? inputs.map((x, i) => (x?.requiresGrad && rules[i] ? x : null)) : [];
+  setHistory(output, op, wanted ? new GraphNode(op, output.shape, targets, rules, saved) : null);
+  return output;
+}
+
+export interface BackwardOptions {
+  /** Keep what the graph saved for another backward. */
+  retainGraph?: boolean;
+}
+
+/**
+ * Accumulates d`output`/dθ into `.grad` of every leaf θ that requires a gradient, and frees the graph.
+ *
+ * @param gradient d(objective)/d`output`; may be left out where `output` has one element
+ */
+export function backward(output: Tensor, gradient?: Tensor, { retainGraph = false }: BackwardOptions = {}): void {
+  walk("backward", output, gradient, retainGraph, accumulateGrad);
+}
+
+/** The gradients of `output` with respect to `inputs`, without touching any `.grad`; zeros where there is no path. */
+export function grad(
+  output: Tensor,
+  inputs: readonly Tensor[],
+  gradOutput?: Tensor,
+  { retainGraph = false }: BackwardOptions = {},
+): Tensor[] {
+  for (const [i, input] of inputs.entries()) {
+    if (!input.requiresGrad) throw new Error(`autograd.grad: inputs must require gradients, got input ${i} that does not`);
+  }
+  const results = inputs.map(zerosOf);
+  const sinks = new Map<Tensor | GraphNode, Tensor>(inputs.map((input, i) => [input.node ?? input, results[i]]));
+  const sink = (source: Tensor | GraphNode, g: Tensor) => {
+    const total = sinks.get(source);
+    if (total) accumulate(total, g);
+  };
+  walk("autograd.grad", output, gradOutput, retainGraph, sink, sink);
+  return results;
+}
+
+/** Visits the nodes from `output` down, newest first: every consumer comes before what it consumed. */
+function walk(
+  op: string,
+  output: Tensor,
+  gradient: Tensor | undefined,
+  retainGraph: boolean,
+  onLeaf: (leaf: Tensor, g: Tensor) => void,
+  onNode?: (node: GraphNode, g: Tensor) => void,
+): void {
+  checkRoot(op, output, gradient);
+  const nodes = output.node ? nodesFrom(op, output.node) : [];
+  for (const node of nodes) node.lifetime.retain();
+  const outer = recording;
+  recording = false;
+  const work = new Scope();
+  try {
+    work.run(() => {
+      const seed = gradient ? alias(gradient) : onesOf(output);
+      if (!output.node) return onLeaf(output, seed);
+      const gradients = new Map<GraphNode, Tensor>([[output.node, seed]]);
+      for (const node of nodes) {
+        const dy = gradients.get(node);
+        if (dy) {
+          gradients.delete(node);
+          onNode?.(node, dy);
+          propagate(node, dy, gradients, onLeaf);
+          dy.dispose();
+        }
+        if (!retainGraph) node.free();
+      }
+    });
+  } finally {
+    recording = outer;
+    for (const node of nodes) node.lifetime.release();
+    work.release();
+  }
+}
+
+/** Sends the gradient of one node's output on to its inputs. */
+function propagate(
+  node: GraphNode,
+  dy: Tensor,
+  gradients: Map<GraphNode, Tensor>,
+  onLeaf: (leaf: Tensor, g: Tensor) => void,
+): void {
+  node.targets.forEach((target, i) => {
+    if (!target) return;
+    const g = scope(() => node.gradient(i, dy));
+    if (!sameShape(g.shape, target.shape)) {
+      throw new Error(
+        `${node.op}: the gradient of input ${i} must have its shape ${showShape(target.shape)}, got ${showShape(g.shape)}`,
+      );
+    }
+    const own = g === dy || g.owner !== currentScope() ? alias(g) : g;
+    if (target.node) gradients.set(target.node, sum(gradients.get(target.node), own));
+    else onLeaf(target, own);
+  });
+}
+
+/** total + g; in place where nothing else sees `total`. Both belong to the running scope. */
+function sum(total: Tensor | undefined, g: Tensor): Tensor {
+  if (!total) return g;
+  const result = isExclusive(total) ? total : clone(total);
+  accumulate(result, g);
+  if (result !== total) total.dispose();
+  g.dispose();
+  return result;
+}
+
+/** leaf.grad += g. The gradient has the leaf's owner and never aliases another tensor. */
+function accumulateGrad(leaf: Tensor, g: Tensor): void {
+  if (leaf.released) return;
+  if (leaf.grad) {
+    accumulate(leaf.grad, g);
+    g.dispose();
+  } else {
+    leaf.grad = isExclusive(g) ? g : clone(g);
+    moveTo(leaf.owner, leaf.grad);
+  }
+}
+
+function isExclusive(g: Tensor): boolean {
+  return g.isDense && !g.storage.isShared;
+}
+
+/** Every node that `root` was computed from, newest first. */
+function nodesFrom(op: string, root: GraphNode): GraphNode[] {
+  const found = new Set<GraphNode>([root]);
+  for (const node of found) {
+    if (node.freed) {
+      throw new Error(`${op}: the graph must still hold what it saved, got one that a backward has freed; pass { retainGraph: true } to that one`);
+    }
+    for (const target of node.targets) if (target?.node) found.add(target.node);
+  }
+  return [...found].sort((a, b) => b.id - a.id);
+}
+
+function checkRoot(op: string, output: Tensor, gradient: Tensor | undefined): void {
+  if (!output.requiresGrad) {
+    throw new Error(`${op}: the output must depend on a tensor that requires a gradient, got one that does not (${showShape(output.shape)})`);
+  }
+  if (!gradient && output.size !== 1) {
+    throw new Error(`${op}: the output must have one element or a gradient must be given, got shape ${showShape(output.shape)}`);
+  }
+  if (gradient && !sameShape(gradient.shape, output.shape)) {
+    throw new Error(`${op}: the gradient must have the output's shape ${showShape(output.shape)}, got ${showShape(gradient.shape)}`);
+  }
+  if (gradient?.requiresGrad && recording) {
+    throw new Error(`${op}: the gradient must not require a gradient itself, got one that does; higher-order gradients are not supported`);
+  }
+}
+
+function onesOf(x: Tensor): Tensor {
+  const ones = empty(x.shape);
+  float32View(ones.ptr, ones.size).fill(1);
+  return ones;
+}
+
+function zerosOf(x: Tensor): Tensor {
+  const zeros = empty(x.shape);
+  float32View(zeros.ptr, zeros.size).fill(0);
+  return zeros;
+}

@@ -1,0 +1,32 @@
+import "./methods.js";
+import { grad } from "./graph.js";
+import * as F from "./ops/index.js";
+import { liveTensorCount } from "./tensor.js";
+import { heapStats } from "./wasm/memory.js";
+
+export { OutOfMemoryError, ShapeError, StateDictError, UseAfterFreeError } from "./errors.js";
+export { backward, type BackwardOptions, noGrad, record, type Vjp, type Vjps } from "./graph.js";
+export { full, ones, tensor, type TensorData, type TensorOptions, zeros } from "./ops/create.js";
+export { type InitOptions, init, type RuntimeInfo, runtimeInfo, shutdown, version } from "./runtime.js";
+export { keep, openScope, type Scope, scope } from "./scope.js";
+export type { Dim, Shape } from "./shape.js";
+export type { DType } from "./storage.js";
+export { type NestedArray, Tensor, type TypedArray } from "./tensor.js";
+export { F };
+
+export const autograd: { grad: typeof grad } = { grad };
+
+export interface MemoryStats {
+  /** Held by tensors and graphs now. */
+  liveBytes: number;
+  /** The most `liveBytes` has been. */
+  peakBytes: number;
+  /** The size of the WebAssembly memory. */
+  reservedBytes: number;
+  /** Tensor handles not yet released. */
+  liveTensors: number;
+}
+
+export function memoryStats(): MemoryStats {
+  return { ...heapStats(), liveTensors: liveTensorCount() };
+}
