@@ -1,3 +1,4 @@
+export * from "./binary";
+export * from "./copy";
 export * from "./runtime";
 export * from "./unary";
-export * from "./copy";
