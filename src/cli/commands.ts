@@ -1,0 +1,183 @@
+/** What each command does, from its options to its report. */
+import { files } from "#files";
+import { loadAdapter } from "../lora/index.js";
+import { Llama, type LlamaConfig } from "../models/llama.js";
+import { manualSeed } from "../random.js";
+import { init, type RuntimeInfo } from "../runtime.js";
+import type { SimdOption } from "../wasm/kernels.js";
+import { heapStats } from "../wasm/memory.js";
+import { type Corpus, splitCorpus } from "./corpus.js";
+import { type AdapterOptions, count, type FinetuneResult, finetune, type PhaseResult, print, promptIds, trainPhase } from "./finetune.js";
+import { writeReport } from "./runReport.js";
+import fables from "./texts/fables.txt";
+import logbook from "./texts/logbook.txt";
+import { byteTokenizer, loadTokenizer, type TextTokenizer } from "./tokenizer.js";
+
+export interface CommonOptions {
+  simd: SimdOption;
+  seed: number;
+}
+
+export interface TrainingFlags extends AdapterOptions, CommonOptions {
+  steps: number;
+  batchSize: number;
+  context: number;
+  learningRate: number;
+  warmup: number;
+  weightDecay: number;
+  prompt?: string;
+  sampleTokens: number;
+  temperature: number;
+  out: string;
+}
+
+export interface FinetuneFlags extends TrainingFlags {
+  model: string;
+  data: string;
+  maxChars: number;
+}
+
+export interface GenerateFlags extends CommonOptions {
+  model: string;
+  adapter?: string;
+  prompt: string;
+  maxTokens: number;
+  temperature: number;
+  topK?: number;
+  topP?: number;
+  repetitionPenalty: number;
+}
+
+/** `wasmgrad finetune`: a model directory and a text in, a PEFT adapter, a merged model and a report out. */
+export async function runFinetune(flags: FinetuneFlags): Promise<void> {
+  const runtime = await start(flags);
+  const tokenizer = await loadTokenizer(flags.model);
+  const text = await files.readText(flags.data);
+  const used = text.slice(0, flags.maxChars);
+  const tokens = tokenizer.encode(used);
+  const corpus = splitCorpus(tokens, flags.context);
+  const model = await Llama.fromPretrained(flags.model);
+  checkVocabulary(tokens, model);
+  print(`model  ${flags.model}: ${count(model.numParameters())} parameters`);
+  print(`data   ${flags.data}: ${charactersUsed(used.length, text.length)}, ${count(tokens.length)} tokens, ${describeSplit(corpus)}`);
+  const result = await finetunePhase(model, tokenizer, corpus, flags);
+  await writeReport(flags.out, runtime, flags.seed, [{ title: "LoRA fine-tuning", result }], [
+    ["Model", flags.model],
+    ["Data", `${flags.data} (${charactersUsed(used.length, text.length)})`],
+  ]);
+  finish(result);
+}
+
+/** `wasmgrad generate`: a prompt and what the model makes of it, printed as it comes. */
+export async function runGenerate(flags: GenerateFlags): Promise<void> {
+  await init({ simd: flags.simd });
+  const tokenizer = await loadTokenizer(flags.model);
+  const model = (await Llama.fromPretrained(flags.model)).eval();
+  if (flags.adapter) (await loadAdapter(model, flags.adapter, { trainable: false })).merge();
+  const ids = promptIds(model, tokenizer, flags.prompt);
+  const interrupt = interruptSignal("ends after this token");
+  let shown = "";
+  const soFar = [...ids];
+  await model.generate(ids, {
+    maxNewTokens: flags.maxTokens,
+    temperature: flags.temperature,
+    topK: flags.topK,
+    topP: flags.topP,
+    repetitionPenalty: flags.repetitionPenalty,
+    seed: flags.seed,
+    signal: interrupt,
+    onToken: (id) => {
+      soFar.push(id);
+      const text = tokenizer.decode(soFar);
+      // a character's bytes may be spread over tokens: wait for the last of them
+      if (text.endsWith("\ufffd")) return;
+      process.stdout.write(text.slice(shown.length));
+      shown = text;
+    },
+  });
+  process.stdout.write("\n");
+}
+
+const demoModel: LlamaConfig = {
+  vocab_size: 256,
+  hidden_size: 96,
+  intermediate_size: 256,
+  num_hidden_layers: 4,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  max_position_embeddings: 512,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10000,
+  hidden_act: "silu",
+  tie_word_embeddings: true,
+};
+
+const demoTraining = { steps: 300, batchSize: 12, learningRate: 4e-3, warmup: 20, weightDecay: 0.1 };
+
+/** `wasmgrad` alone: a small model from scratch on one text, then LoRA on another, both of which come with the package. */
+export async function runDemo(flags: TrainingFlags): Promise<void> {
+  const runtime = await start(flags);
+  const tokenizer = byteTokenizer();
+  const first = splitCorpus(tokenizer.encode(fables), flags.context);
+  const second = splitCorpus(tokenizer.encode(logbook), flags.context);
+  const model = new Llama(demoModel);
+  print(`1  a byte-level Llama of ${count(model.numParameters())} parameters, from scratch, on fables: ${describeSplit(first)}`);
+  const interrupt = interruptSignal("ends this phase after the present step");
+  const scratch = await trainPhase("  training", model, tokenizer, first, { ...flags, ...demoTraining, warmupSteps: demoTraining.warmup, signal: interrupt }, samplingOf(flags, "The fox "));
+  print(`\n2  LoRA fine-tuning on a ship's logbook: ${describeSplit(second)}`);
+  const result = await finetunePhase(model, tokenizer, second, flags, "Day ");
+  await writeReport(flags.out, runtime, flags.seed, [{ title: "Training from scratch", result: scratch }, { title: "LoRA fine-tuning", result }], [
+    ["Model", "byte-level Llama, trained in this run"],
+    ["Data", "fables.txt, then logbook.txt, which come with wasmgrad"],
+  ]);
+  finish(result);
+}
+
+async function start({ simd, seed }: CommonOptions): Promise<RuntimeInfo> {
+  const runtime = await init({ simd });
+  manualSeed(seed);
+  print(`wasmgrad ${runtime.version} · ${runtime.variant} kernels, ${runtime.threads} thread · Node ${process.versions.node}\n`);
+  return runtime;
+}
+
+function finetunePhase(model: Llama, tokenizer: TextTokenizer, corpus: Corpus, flags: TrainingFlags, prompt?: string): Promise<FinetuneResult> {
+  const signal = interruptSignal("saves what there is after the present step");
+  const opening = tokenizer.decode([...corpus.validation.subarray(0, 24)]);
+  return finetune(model, tokenizer, corpus, flags, { ...flags, warmupSteps: flags.warmup, signal }, samplingOf(flags, prompt ?? opening), flags.out);
+}
+
+function samplingOf({ prompt, sampleTokens, temperature, seed }: TrainingFlags, usual: string): { prompt: string; tokens: number; temperature: number; seed: number } {
+  return { prompt: prompt ?? usual, tokens: sampleTokens, temperature, seed };
+}
+
+function describeSplit({ train, validation }: Corpus): string {
+  return `${count(train.length)} tokens to train on, ${count(validation.length)} held out`;
+}
+
+function charactersUsed(used: number, all: number): string {
+  return used < all ? `the first ${count(used)} of ${count(all)} characters (--max-chars)` : `${count(all)} characters`;
+}
+
+function checkVocabulary(tokens: readonly number[], { config }: Llama): void {
+  const largest = tokens.reduce((most, id) => Math.max(most, id), 0);
+  if (largest >= config.vocab_size) {
+    throw new Error(`tokenizer: ids must be below the model's vocab_size ${config.vocab_size}, got ${largest}; is it this model's tokenizer?`);
+  }
+}
+
+/** The first Ctrl-C ends the work in order, the second at once. */
+function interruptSignal(what: string): AbortSignal {
+  const controller = new AbortController();
+  process.once("SIGINT", () => {
+    process.stderr.write(`\ninterrupted: ${what}; Ctrl-C again quits at once\n`);
+    controller.abort();
+  });
+  return controller.signal;
+}
+
+function finish(result: PhaseResult & { files: { path: string; bytes: number }[] }): void {
+  const { reservedBytes, peakBytes } = heapStats();
+  const mebibytes = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+  print(`\n${count(Math.round(result.tokensPerSecond))} tokens/s · ${result.seconds.toFixed(1)} s · memory ${mebibytes(peakBytes)} at the most, ${mebibytes(reservedBytes)} reserved`);
+  for (const { path, bytes } of result.files) print(`  ${path} (${count(bytes)} bytes)`);
+}

@@ -1,0 +1,65 @@
+/** A text as tokens: what is trained on, what is held out, and batches of both. */
+import { crossEntropy } from "../ops/loss.js";
+import { tensor } from "../ops/create.js";
+import { reshape } from "../ops/view.js";
+import { noGrad } from "../graph.js";
+import { Pacer } from "../pause.js";
+import { RandomStream } from "../random.js";
+import { scope } from "../scope.js";
+import type { Tensor } from "../tensor.js";
+
+export interface Corpus {
+  train: Int32Array;
+  /** The last tenth of the text. */
+  validation: Int32Array;
+}
+
+/** A model of token ids [B, T] to logits [B, T, vocab]. */
+export type LanguageModel = { forward(ids: Tensor): Tensor };
+
+/** Errors: a text too short for one batch row on either side. */
+export function splitCorpus(tokens: ArrayLike<number>, context: number): Corpus {
+  const ids = Int32Array.from(tokens);
+  const cut = Math.floor(ids.length * 0.9);
+  const corpus = { train: ids.subarray(0, cut), validation: ids.subarray(cut) };
+  const shortest = Math.min(corpus.train.length, corpus.validation.length);
+  if (shortest <= context) {
+    throw new Error(
+      `data: the last tenth of the text must have more than ${context} tokens (--context), got ${shortest} of ${ids.length} in all; use a longer text or a shorter context`,
+    );
+  }
+  return corpus;
+}
+
+/** Next-token loss of `count` rows of `context` tokens that start at `starts`. */
+export function lossAt(model: LanguageModel, tokens: Int32Array, starts: readonly number[], context: number): Tensor {
+  const rows = (shift: number) => {
+    const ids = new Int32Array(starts.length * context);
+    for (const [row, start] of starts.entries()) ids.set(tokens.subarray(start + shift, start + shift + context), row * context);
+    return tensor(ids, { shape: [starts.length, context] });
+  };
+  const logits = model.forward(rows(0)); // (B, T, vocab)
+  return crossEntropy(reshape(logits, [-1, logits.shape[2]]), reshape(rows(1), [-1]));
+}
+
+/** Random row starts, the same for the same seed. */
+export function* randomStarts(tokens: Int32Array, batchSize: number, context: number, seed: number): Generator<number[]> {
+  const random = new RandomStream(seed);
+  const choices = tokens.length - context;
+  for (;;) yield Array.from({ length: batchSize }, () => Math.floor(random.next() * choices));
+}
+
+const EVALUATION_ROWS = 16;
+
+/** Mean loss over all whole rows of `tokens`. */
+export async function evaluate(model: LanguageModel, tokens: Int32Array, context: number): Promise<number> {
+  const rows = Math.floor((tokens.length - 1) / context);
+  const pacer = new Pacer();
+  let sum = 0;
+  for (let row = 0; row < rows; row += EVALUATION_ROWS) {
+    const starts = Array.from({ length: Math.min(EVALUATION_ROWS, rows - row) }, (_, i) => (row + i) * context);
+    sum += starts.length * noGrad(() => scope(() => lossAt(model, tokens, starts, context).item()));
+    await pacer.pause();
+  }
+  return sum / rows;
+}

@@ -1,0 +1,132 @@
+/** LoRA fine-tuning of a language model on a text: what the commands share. */
+import { files } from "#files";
+import { noGrad } from "../graph.js";
+import * as lora from "../lora/index.js";
+import type { Llama } from "../models/llama.js";
+import { tensor } from "../ops/create.js";
+import { scope } from "../scope.js";
+import { type Corpus, evaluate } from "./corpus.js";
+import type { TextTokenizer } from "./tokenizer.js";
+import { type TrainingOptions, type TrainingResult, trainLanguageModel } from "./training.js";
+
+export interface AdapterOptions {
+  rank: number;
+  alpha: number;
+  dropout: number;
+  target: readonly string[] | "all-linear";
+  rslora: boolean;
+}
+
+export interface SampleOptions {
+  prompt: string;
+  tokens: number;
+  temperature: number;
+  seed: number;
+}
+
+/** What was measured of one training phase. */
+export interface PhaseResult extends TrainingResult {
+  validationBefore: number;
+  validationAfter: number;
+  sampleBefore: string;
+  sampleAfter: string;
+  trainable: number;
+  parameters: number;
+}
+
+export interface FinetuneResult extends PhaseResult {
+  /** The largest difference between the logits of the adapter and those of the merged weights. */
+  mergeDifference: number;
+  files: { path: string; bytes: number }[];
+}
+
+/** Trains, with the validation loss and a sample before and after. */
+export async function trainPhase(
+  title: string,
+  model: Llama,
+  tokenizer: TextTokenizer,
+  corpus: Corpus,
+  training: TrainingOptions,
+  sampling: SampleOptions,
+): Promise<PhaseResult> {
+  const parameters = model.parameters().filter((p) => p.requiresGrad);
+  model.eval();
+  const validationBefore = await evaluate(model, corpus.validation, training.context);
+  const sampleBefore = await sample(model, tokenizer, sampling);
+  print(`  validation loss before: ${validationBefore.toFixed(4)}`);
+  print(quote(sampling.prompt, sampleBefore));
+  model.train();
+  const result = await trainLanguageModel(title, model, parameters, corpus, training);
+  model.eval();
+  const validationAfter = await evaluate(model, corpus.validation, training.context);
+  const sampleAfter = await sample(model, tokenizer, sampling);
+  print(`  validation loss after:  ${validationAfter.toFixed(4)}`);
+  print(quote(sampling.prompt, sampleAfter));
+  const trainable = parameters.reduce((sum, p) => sum + p.size, 0);
+  return { ...result, validationBefore, validationAfter, sampleBefore, sampleAfter, trainable, parameters: model.numParameters() };
+}
+
+/** Adapter in, trained, saved, merged, checked, saved: `out/adapter` for PEFT, `out/merged` for transformers. */
+export async function finetune(
+  model: Llama,
+  tokenizer: TextTokenizer,
+  corpus: Corpus,
+  adapter: AdapterOptions,
+  training: TrainingOptions,
+  sampling: SampleOptions,
+  out: string,
+): Promise<FinetuneResult> {
+  const { rank: r, alpha, dropout, target, rslora } = adapter;
+  const handle = lora.apply(model, { r, alpha, dropout, targetModules: target, scaling: rslora ? "alpha/sqrt(r)" : "alpha/r" });
+  const { trainable, total, percent } = handle.parameterCount();
+  print(`  LoRA rank ${r}: ${count(trainable)} of ${count(total)} parameters are trained (${percent.toFixed(2)} %)`);
+  const phase = await trainPhase("  fine-tuning", model, tokenizer, corpus, training, sampling);
+  const adapterFiles = lora.saveAdapter(handle, { dir: files.join(out, "adapter") });
+  const probe = corpus.validation.subarray(0, training.context);
+  const separate = logitsOf(model, probe);
+  handle.merge();
+  const merged = logitsOf(model, probe);
+  const mergeDifference = separate.reduce((most, value, i) => Math.max(most, Math.abs(value - merged[i])), 0);
+  print(`  merged weights differ from the adapter by ${mergeDifference.toExponential(1)} at most in the logits`);
+  handle.detach();
+  const modelFiles = { ...(await model.savePretrained(files.join(out, "merged"))), ...tokenizer.files };
+  for (const [name, text] of Object.entries(tokenizer.files)) await files.writeFileAtomic(files.join(out, "merged", name), text);
+  return { ...phase, mergeDifference, files: [...sizes(out, "adapter", adapterFiles), ...sizes(out, "merged", modelFiles)] };
+}
+
+async function sample(model: Llama, tokenizer: TextTokenizer, { prompt, tokens, temperature, seed }: SampleOptions): Promise<string> {
+  const ids = promptIds(model, tokenizer, prompt);
+  const all = await model.generate(ids, { maxNewTokens: tokens, temperature, seed });
+  return tokenizer.decode(all).slice(tokenizer.decode(ids).length);
+}
+
+/** The prompt's tokens after the model's beginning-of-sequence token, if it has one. */
+export function promptIds({ config }: Llama, tokenizer: TextTokenizer, prompt: string): number[] {
+  const ids = [...(config.bos_token_id == null ? [] : [config.bos_token_id]), ...tokenizer.encode(prompt)];
+  if (ids.length === 0) throw new Error("prompt: the prompt must have one token or more, got none");
+  return ids;
+}
+
+function logitsOf(model: Llama, ids: Int32Array): Float32Array {
+  return noGrad(() => scope(() => model.forward(tensor(ids, { shape: [1, ids.length] })).data() as Float32Array));
+}
+
+function sizes(out: string, folder: string, contents: Record<string, string | Uint8Array>): FinetuneResult["files"] {
+  return Object.entries(contents).map(([name, content]) => ({
+    path: files.join(out, folder, name),
+    bytes: typeof content === "string" ? new TextEncoder().encode(content).length : content.length,
+  }));
+}
+
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+export function count(n: number): string {
+  return n.toLocaleString("en-US");
+}
+
+/** A sample, indented, with its prompt in brackets. */
+function quote(prompt: string, text: string): string {
+  return `  [${prompt}]${text}`.replaceAll("\n", "\n    ");
+}

@@ -1,0 +1,67 @@
+import { clipGradNorm_ } from "../nn/utils.js";
+import type { Parameter } from "../nn/parameter.js";
+import { AdamW } from "../optim/adamw.js";
+import { WarmupCosine } from "../optim/schedulers.js";
+import { Pacer } from "../pause.js";
+import { scope } from "../scope.js";
+import { type Corpus, type LanguageModel, lossAt, randomStarts } from "./corpus.js";
+import { progressBar } from "./progress.js";
+
+export interface TrainingOptions {
+  steps: number;
+  batchSize: number;
+  context: number;
+  learningRate: number;
+  warmupSteps: number;
+  weightDecay: number;
+  seed: number;
+  signal: AbortSignal;
+}
+
+export interface TrainingResult {
+  losses: number[];
+  seconds: number;
+  tokensPerSecond: number;
+  interrupted: boolean;
+}
+
+/** AdamW with warm-up and cosine decay over random rows, with a progress bar; an abort ends after the present step. */
+export async function trainLanguageModel(
+  title: string,
+  model: LanguageModel,
+  parameters: Parameter[],
+  corpus: Corpus,
+  options: TrainingOptions,
+): Promise<TrainingResult> {
+  const { steps, batchSize, context, signal } = options;
+  const optimizer = new AdamW(parameters, { lr: options.learningRate, weightDecay: options.weightDecay });
+  const schedule = new WarmupCosine(optimizer, { warmupSteps: options.warmupSteps, totalSteps: steps });
+  const starts = randomStarts(corpus.train, batchSize, context, options.seed);
+  const bar = progressBar(title, steps);
+  const pacer = new Pacer();
+  const begin = performance.now();
+  const losses: number[] = [];
+  const seconds = () => (performance.now() - begin) / 1000;
+  try {
+    while (losses.length < steps && !signal.aborted) {
+      losses.push(
+        scope(() => {
+          const loss = lossAt(model, corpus.train, starts.next().value, context);
+          loss.backward();
+          clipGradNorm_(parameters, 1);
+          optimizer.step();
+          schedule.step();
+          optimizer.zeroGrad();
+          return loss.item();
+        }),
+      );
+      bar.update(losses.length, losses[losses.length - 1], (losses.length * batchSize * context) / seconds());
+      await pacer.pause();
+    }
+  } finally {
+    bar.stop();
+    optimizer.dispose();
+  }
+  const took = seconds();
+  return { losses, seconds: took, tokensPerSecond: (losses.length * batchSize * context) / took, interrupted: losses.length < steps };
+}

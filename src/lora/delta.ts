@@ -1,0 +1,63 @@
+import { kaimingUniform_, zeros_ } from "../nn/init.js";
+import { type Linear, WeightDelta } from "../nn/linear.js";
+import { Parameter } from "../nn/parameter.js";
+import { dropout } from "../ops/dropout.js";
+import { linear, loraLinear } from "../ops/linear.js";
+import { addmm_ } from "../ops/matmul.js";
+import { noGrad } from "../graph.js";
+import { scope } from "../scope.js";
+import { empty, type Tensor } from "../tensor.js";
+import { checkRank } from "./layer.js";
+
+export interface LoraDeltaOptions {
+  rank: number;
+  /** What B·A is multiplied with. */
+  scaling: number;
+  dropout: number;
+}
+
+/** ΔW = scaling · B A, as PEFT stores it: A [rank, in] Kaiming-uniform, B [out, rank] zero. */
+export class LoraDelta extends WeightDelta {
+  readonly lora_A: Parameter;
+  readonly lora_B: Parameter;
+  readonly rank: number;
+  readonly scaling: number;
+  readonly dropout: number;
+  /** Off: the layer computes as if it had no adapter. */
+  enabled = true;
+  private merged = false;
+
+  constructor(layer: Linear, { rank, scaling, dropout }: LoraDeltaOptions) {
+    super();
+    checkRank("LoraDelta", rank, layer.inFeatures, layer.outFeatures);
+    this.rank = rank;
+    this.scaling = scaling;
+    this.dropout = dropout;
+    this.lora_A = scope(() => new Parameter(kaimingUniform_(empty([rank, layer.inFeatures]), { a: Math.sqrt(5) })));
+    this.lora_B = scope(() => new Parameter(zeros_(empty([layer.outFeatures, rank]))));
+  }
+
+  override forward(x: Tensor, { weight, bias }: Linear): Tensor {
+    if (this.merged || !this.enabled) return linear(x, weight, bias ?? undefined);
+    const z = dropout(x, { p: this.dropout, training: this.training });
+    return loraLinear(x, z, weight, bias ?? undefined, this.lora_A, this.lora_B, this.scaling);
+  }
+
+  /** W += ΔW */
+  merge(layer: Linear): void {
+    if (this.merged) return;
+    this.addTo(layer.weight, this.scaling);
+    this.merged = true;
+  }
+
+  /** W −= ΔW */
+  unmerge(layer: Linear): void {
+    if (!this.merged) return;
+    this.addTo(layer.weight, -this.scaling);
+    this.merged = false;
+  }
+
+  private addTo(weight: Tensor, scaling: number): void {
+    noGrad(() => addmm_(weight, this.lora_B, this.lora_A, { alpha: scaling }));
+  }
+}

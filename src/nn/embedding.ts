@@ -1,0 +1,37 @@
+import { zeros } from "../ops/create.js";
+import { copyInto } from "../copy.js";
+import { embedding } from "../ops/gather.js";
+import { narrow } from "../ops/view.js";
+import { scope } from "../scope.js";
+import { empty, type Tensor } from "../tensor.js";
+import { normal_ } from "./init.js";
+import { Module } from "./module.js";
+import { Parameter } from "./parameter.js";
+
+/** Rows of a table [count, dim] by int32 index, initialized from N(0, 1); row `paddingIdx` starts at zero and gets no gradient. */
+export class Embedding extends Module {
+  readonly weight: Parameter;
+  readonly paddingIdx: number | undefined;
+
+  constructor(
+    readonly numEmbeddings: number,
+    readonly embeddingDim: number,
+    { paddingIdx }: { paddingIdx?: number } = {},
+  ) {
+    super();
+    this.paddingIdx = paddingIdx;
+    this.weight = scope(() => {
+      const table = normal_(empty([numEmbeddings, embeddingDim]));
+      if (paddingIdx !== undefined) copyInto(narrow(table, 0, paddingIdx, 1), zeros([1, embeddingDim]));
+      return new Parameter(table);
+    });
+  }
+
+  override forward(ids: Tensor): Tensor {
+    return embedding(ids, this.weight, { paddingIdx: this.paddingIdx });
+  }
+
+  protected override describe(): string {
+    return `${this.numEmbeddings}, ${this.embeddingDim}`;
+  }
+}

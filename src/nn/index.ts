@@ -1,0 +1,10 @@
+export * from "./activation.js";
+export { ModuleList, Sequential } from "./containers.js";
+export { Dropout } from "./dropout.js";
+export { Embedding } from "./embedding.js";
+export * as init from "./init.js";
+export { Linear, WeightDelta } from "./linear.js";
+export { type ForwardHook, type Layer, Module } from "./module.js";
+export { LayerNorm, type LayerNormOptions, RMSNorm } from "./norm.js";
+export { Buffer, Parameter } from "./parameter.js";
+export * as utils from "./utils.js";

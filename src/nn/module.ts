@@ -1,0 +1,221 @@
+import { copyInto } from "../copy.js";
+import { checkKeys, type StateDict } from "../stateDict.js";
+import { alias, type Tensor } from "../tensor.js";
+import { Buffer, Parameter } from "./parameter.js";
+
+/** Called after a module's forward; what it returns, unless undefined, replaces the output. */
+export type ForwardHook = (module: Module, inputs: readonly unknown[], output: unknown) => unknown;
+
+/** A module that maps one tensor to one tensor. */
+export type Layer = Module & { forward(x: Tensor): Tensor };
+
+/**
+ * A part of a model. A module is its fields: parameters, buffers and modules in them (also inside arrays) are found by
+ * walking, and named by their path, so that state-dict keys are what the field names say.
+ */
+export abstract class Module {
+  training = true;
+
+  abstract forward(...inputs: never[]): unknown;
+
+  /** @internal The fields to walk, by name. */
+  fields(): Iterable<[string, unknown]> {
+    return Object.entries(this);
+  }
+
+  /** Every module from this one down with its path; "" is this one. */
+  *namedModules(prefix = ""): Iterable<[string, Module]> {
+    yield [prefix, this];
+    for (const [name, member] of membersOf(this)) {
+      if (member instanceof Module) yield* member.namedModules(join(prefix, name));
+    }
+  }
+
+  modules(): Module[] {
+    return [...this.namedModules()].map(([, module]) => module);
+  }
+
+  /** Every parameter with its path, each once, under the first path that leads to it. */
+  *namedParameters(): Iterable<[string, Parameter]> {
+    const seen = new Set<Parameter>();
+    for (const [path, tensor] of this.namedTensors()) {
+      if (!(tensor instanceof Parameter) || seen.has(tensor)) continue;
+      seen.add(tensor);
+      yield [path, tensor];
+    }
+  }
+
+  parameters(): Parameter[] {
+    return [...this.namedParameters()].map(([, parameter]) => parameter);
+  }
+
+  *namedBuffers(): Iterable<[string, Buffer]> {
+    for (const [path, tensor] of this.namedTensors()) if (tensor instanceof Buffer) yield [path, tensor];
+  }
+
+  buffers(): Buffer[] {
+    return [...new Set([...this.namedBuffers()].map(([, buffer]) => buffer))];
+  }
+
+  private *namedTensors(): Iterable<[string, Parameter | Buffer]> {
+    for (const [path, module] of this.namedModules()) {
+      for (const [name, member] of membersOf(module)) if (!(member instanceof Module)) yield [join(path, name), member];
+    }
+  }
+
+  /** Parameters and persistent buffers by path, tied ones under each of their paths, as handles without history. */
+  stateDict(): StateDict {
+    return Object.fromEntries([...this.state()].map(([path, tensor]) => [path, alias(tensor)]));
+  }
+
+  /** @internal What the state dict lists: everything but adapters, which have state dicts of their own. */
+  *state(prefix = ""): Iterable<[string, Parameter | Buffer]> {
+    for (const [name, member] of membersOf(this)) {
+      if (member instanceof Module) {
+        if (!member.isAdapter) yield* member.state(join(prefix, name));
+      } else if (member instanceof Parameter || member.persistent) yield [join(prefix, name), member];
+    }
+  }
+
+  /** @internal */
+  get isAdapter(): boolean {
+    return false;
+  }
+
+  /**
+   * Copies values into the existing storage.
+   * Errors: every missing, unexpected (both only if `strict`) and mis-shaped key at once; then nothing has been copied.
+   */
+  loadStateDict(stateDict: StateDict, { strict = true }: { strict?: boolean } = {}): void {
+    const own = new Map(this.state());
+    const lenient = () => !strict;
+    checkKeys("loadStateDict", own, new Map(Object.entries(stateDict)), { mayMiss: lenient, mayExceed: lenient });
+    for (const [key, tensor] of own) if (stateDict[key]) copyInto(tensor, stateDict[key]);
+  }
+
+  /** Sets training mode (dropout acts, batch statistics are used) for this module and all below. */
+  train(mode = true): this {
+    for (const module of this.modules()) module.training = mode;
+    return this;
+  }
+
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Freezes (false) or unfreezes every parameter. */
+  requiresGrad_(value = true): this {
+    for (const parameter of this.parameters()) parameter.requiresGrad_(value);
+    return this;
+  }
+
+  /** Calls `fn` with every module, the innermost first. */
+  apply(fn: (module: Module) => void): this {
+    for (const module of this.modules().reverse()) fn(module);
+    return this;
+  }
+
+  /** The module at `path`, "" for this one. */
+  getSubmodule(path: string): Module {
+    const module = path.split(".").reduce<unknown>((at, name) => (name === "" ? at : memberOf(at, name)), this);
+    if (!(module instanceof Module)) throw new Error(`getSubmodule: the path must lead to a module, got "${path}"`);
+    return module;
+  }
+
+  /** Puts `module` in the place that `path` names. */
+  setSubmodule(path: string, module: Module): void {
+    const names = path.split(".");
+    const last = names.pop() as string;
+    const parent = this.getSubmodule(names.join("."));
+    const owner = Object.fromEntries(parent.fields());
+    if (!(owner[last] instanceof Module)) throw new Error(`setSubmodule: the path must lead to a module, got "${path}"`);
+    parent.setField(last, module);
+  }
+
+  /** @internal */
+  setField(name: string, module: Module): void {
+    (this as unknown as Record<string, unknown>)[name] = module;
+  }
+
+  zeroGrad({ setToNone = true }: { setToNone?: boolean } = {}): void {
+    for (const parameter of this.parameters()) zeroGradOf(parameter, setToNone);
+  }
+
+  numParameters({ trainableOnly = false }: { trainableOnly?: boolean } = {}): number {
+    return this.parameters()
+      .filter((p) => p.requiresGrad || !trainableOnly)
+      .reduce((sum, p) => sum + p.size, 0);
+  }
+
+  /** Calls `hook` after every forward of this module. Returns what removes it. */
+  registerForwardHook(hook: ForwardHook): () => void {
+    hooksOf(this).add(hook);
+    return () => void hooksOf(this).delete(hook);
+  }
+
+  /** Releases parameters, buffers and their gradients. */
+  dispose(): void {
+    for (const [, tensor] of [...this.namedTensors()]) tensor.dispose();
+  }
+
+  /** One line of facts for `toString`, such as `in=4, out=2`. */
+  protected describe(): string {
+    return "";
+  }
+
+  toString(): string {
+    const children = [...membersOf(this)].filter((entry): entry is [string, Module] => entry[1] instanceof Module);
+    const lines = children.map(([name, child]) => `\n  (${name}): ${child.toString().replaceAll("\n", "\n  ")}`);
+    return `${this.constructor.name}(${this.describe()}${lines.join("")}${lines.length ? "\n" : ""})`;
+  }
+}
+
+type Member = Parameter | Buffer | Module;
+
+function* membersOf(module: Module): Iterable<[string, Member]> {
+  for (const [name, value] of module.fields()) yield* flatMembers(name, value);
+}
+
+function* flatMembers(name: string, value: unknown): Iterable<[string, Member]> {
+  if (value instanceof Module || value instanceof Parameter || value instanceof Buffer) yield [name, value];
+  else if (Array.isArray(value)) for (const [i, item] of value.entries()) yield* flatMembers(`${name}.${i}`, item);
+}
+
+function memberOf(at: unknown, name: string): unknown {
+  if (at instanceof Module) return Object.fromEntries(at.fields())[name];
+  return Array.isArray(at) ? at[Number(name)] : undefined;
+}
+
+function join(prefix: string, name: string): string {
+  return prefix === "" ? name : `${prefix}.${name}`;
+}
+
+/** Ends the gradient, or fills it with zeros. */
+export function zeroGradOf(tensor: Tensor, setToNone: boolean): void {
+  if (!setToNone) {
+    tensor.grad?.fillWith(0);
+  } else {
+    tensor.grad?.dispose();
+    tensor.grad = null;
+  }
+}
+
+const hooks = new WeakMap<Module, Set<ForwardHook>>();
+
+/** The hooks of one module; the first call wraps its `forward`, so that modules without hooks pay nothing. */
+function hooksOf(module: Module): Set<ForwardHook> {
+  const known = hooks.get(module);
+  if (known) return known;
+  const added = new Set<ForwardHook>();
+  hooks.set(module, added);
+  const forward = module.forward as (...inputs: unknown[]) => unknown;
+  Object.defineProperty(module, "forward", {
+    enumerable: false,
+    value: (...inputs: unknown[]) => {
+      let output = forward.apply(module, inputs);
+      for (const hook of added) output = hook(module, inputs, output) ?? output;
+      return output;
+    },
+  });
+  return added;
+}

@@ -1,0 +1,59 @@
+import { ones, zeros } from "../ops/create.js";
+import { layerNorm, rmsNorm } from "../ops/norm.js";
+import { scope } from "../scope.js";
+import type { Shape } from "../shape.js";
+import type { Tensor } from "../tensor.js";
+import { Module } from "./module.js";
+import { Parameter } from "./parameter.js";
+
+export interface LayerNormOptions {
+  eps?: number;
+  bias?: boolean;
+  elementwiseAffine?: boolean;
+}
+
+/** y = (x − mean) / √(variance + eps) · weight + bias over the last dimensions. Ba et al. 2016 */
+export class LayerNorm extends Module {
+  readonly normalizedShape: Shape;
+  readonly eps: number;
+  readonly weight: Parameter | null;
+  readonly bias: Parameter | null;
+
+  constructor(shape: number | Shape, { eps = 1e-5, bias = true, elementwiseAffine = true }: LayerNormOptions = {}) {
+    super();
+    this.normalizedShape = typeof shape === "number" ? [shape] : shape;
+    this.eps = eps;
+    this.weight = elementwiseAffine ? scope(() => new Parameter(ones(this.normalizedShape))) : null;
+    this.bias = elementwiseAffine && bias ? scope(() => new Parameter(zeros(this.normalizedShape))) : null;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return layerNorm(x, this.normalizedShape, { weight: this.weight ?? undefined, bias: this.bias ?? undefined, eps: this.eps });
+  }
+
+  protected override describe(): string {
+    return `[${this.normalizedShape.join(", ")}], eps=${this.eps}`;
+  }
+}
+
+/** y = x / √(mean(x²) + eps) · weight over the last dimensions. Zhang & Sennrich 2019 */
+export class RMSNorm extends Module {
+  readonly normalizedShape: Shape;
+  readonly eps: number;
+  readonly weight: Parameter;
+
+  constructor(shape: number | Shape, { eps = 1.1920929e-7 }: { eps?: number } = {}) {
+    super();
+    this.normalizedShape = typeof shape === "number" ? [shape] : shape;
+    this.eps = eps;
+    this.weight = scope(() => new Parameter(ones(this.normalizedShape)));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return rmsNorm(x, this.normalizedShape, { weight: this.weight, eps: this.eps });
+  }
+
+  protected override describe(): string {
+    return `[${this.normalizedShape.join(", ")}], eps=${this.eps}`;
+  }
+}

@@ -1,0 +1,30 @@
+import { clone } from "../copy.js";
+import { Tensor } from "../tensor.js";
+
+/** A tensor that a module trains. It shares the storage of `data` and belongs to no scope: `module.dispose()` ends it. */
+export class Parameter extends Tensor {
+  constructor(data: Tensor, requiresGrad = true) {
+    super(...shareOf(data));
+    this.op = "Parameter";
+    this.requiresGrad_(requiresGrad);
+  }
+}
+
+/** A tensor that a module carries and does not train (running statistics, tables); owned like a parameter. */
+export class Buffer extends Tensor {
+  /** Whether it is part of the state dict. */
+  readonly persistent: boolean;
+
+  constructor(data: Tensor, { persistent = true }: { persistent?: boolean } = {}) {
+    super(...shareOf(data));
+    this.op = "Buffer";
+    this.persistent = persistent;
+  }
+}
+
+function shareOf(data: Tensor): ConstructorParameters<typeof Tensor> {
+  const source = data.isDense ? data : clone(data);
+  const share: ConstructorParameters<typeof Tensor> = [source.storage.retain(), source.shape, source.strides, source.offset, source.dtype];
+  if (source !== data) source.dispose();
+  return share;
+}

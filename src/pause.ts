@@ -1,0 +1,28 @@
+/** Long work gives way to events now and then, so that a page or server stays responsive. */
+
+const WORK_MS = 12;
+
+/** Resolves at once until about 12 ms have passed since the last pause, then after pending events have run. */
+export class Pacer {
+  private last: number = performance.now();
+
+  async pause(): Promise<void> {
+    if (performance.now() - this.last < WORK_MS) return;
+    await nextTask();
+    this.last = performance.now();
+  }
+}
+
+const channel = typeof setImmediate === "function" ? null : new MessageChannel();
+
+/** Not `setTimeout`: browsers stretch nested ones to 4 ms, and to a second in background tabs. */
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    if (!channel) {
+      setImmediate(resolve);
+      return;
+    }
+    channel.port1.onmessage = () => resolve();
+    channel.port2.postMessage(null);
+  });
+}

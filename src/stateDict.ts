@@ -1,0 +1,32 @@
+import { showShape, StateDictError } from "./errors.js";
+import { type Shape, sameShape } from "./shape.js";
+import type { Tensor } from "./tensor.js";
+
+/** Tensors by name, as in PyTorch: `"layers.0.weight"`. */
+export type StateDict = Record<string, Tensor>;
+
+/** Names and shapes: a state dict, or the header of a file. */
+export type ShapesByKey = ReadonlyMap<string, { readonly shape: Shape }>;
+
+export interface KeyRules {
+  /** Whether a missing key of the module may be absent. */
+  mayMiss?: (key: string) => boolean;
+  /** Whether a key that the module lacks may be present. */
+  mayExceed?: (key: string) => boolean;
+}
+
+/** Throws one error that lists every missing, unexpected and mis-shaped key. */
+export function checkKeys(op: string, expected: ShapesByKey, given: ShapesByKey, { mayMiss, mayExceed }: KeyRules = {}): void {
+  const missing = [...expected.keys()].filter((key) => !given.has(key) && !mayMiss?.(key));
+  const unexpected = [...given.keys()].filter((key) => !expected.has(key) && !mayExceed?.(key));
+  const misfits = [...expected].flatMap(([key, { shape }]) => {
+    const got = given.get(key)?.shape;
+    return !got || sameShape(shape, got) ? [] : `${key} must have shape ${showShape(shape)}, has ${showShape(got)}`;
+  });
+  const problems = [
+    ...(missing.length ? [`missing keys: ${missing.join(", ")}`] : []),
+    ...(unexpected.length ? [`unexpected keys: ${unexpected.join(", ")}`] : []),
+    ...misfits,
+  ];
+  if (problems.length > 0) throw new StateDictError(`${op}: the tensors must fit the module, got\n  ${problems.join("\n  ")}`);
+}

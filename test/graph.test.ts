@@ -1,0 +1,137 @@
+import { describe, expect, test } from "vitest";
+import { autograd, F, memoryStats, noGrad, record, scope, type Tensor, tensor, zeros } from "../src/index.js";
+
+/** y = 2x, recorded as a user's own operation. */
+function double(x: Tensor): Tensor {
+  const y = noGrad(() => tensor(x.data().map((v) => 2 * v), { shape: x.shape }));
+  return record("double", y, [x], [], [(dy) => double(dy)]);
+}
+
+describe("graph", () => {
+  test("a scope's returned loss can still go backward, and nothing stays", () => {
+    const x = tensor([[1, -2, 3]], { requiresGrad: true });
+    const before = memoryStats();
+    const loss = scope(() => F.reshape(F.narrow(double(F.relu(F.relu(x))), 1, 0, 1), []));
+    loss.backward();
+    expect(x.grad?.toArray()).toEqual([[2, 0, 0]]);
+    loss.dispose();
+    expect(memoryStats().liveTensors).toBe(before.liveTensors + 1);
+    x.dispose();
+    expect(memoryStats().liveBytes).toBe(before.liveBytes - 64);
+  });
+
+  test("dropping the root drops what the graph saved", () => {
+    scope(() => {
+      const x = tensor([1, 2], { requiresGrad: true });
+      const before = memoryStats().liveBytes;
+      const y = scope(() => F.relu(F.relu(F.relu(x))));
+      expect(memoryStats().liveBytes).toBe(before + 3 * 64);
+      y.dispose();
+      expect(memoryStats().liveBytes).toBe(before);
+    });
+  });
+
+  test("gradients add up over uses and over backward calls", () => {
+    scope(() => {
+      const x = tensor([3], { requiresGrad: true });
+      F.cat([x, x, double(x)]).backward(tensor([1, 10, 100]));
+      expect(x.grad?.item()).toBe(211);
+      double(x).backward();
+      expect(x.grad?.item()).toBe(213);
+    });
+  });
+
+  test("a second backward needs retainGraph", () => {
+    scope(() => {
+      const x = tensor([3], { requiresGrad: true });
+      const y = double(F.relu(x));
+      y.backward(undefined, { retainGraph: true });
+      y.backward();
+      expect(x.grad?.item()).toBe(4);
+      expect(() => y.backward()).toThrow(/retainGraph/);
+    });
+  });
+
+  test("an input that wants no gradient gets none, and its vjp does not run", () => {
+    scope(() => {
+      const x = tensor([1], { requiresGrad: true });
+      const frozen = tensor([1]);
+      const y = record("pair", tensor([0]), [x, frozen], [], [
+        (dy) => F.reshape(dy, [1]),
+        () => {
+          throw new Error("computed for nothing");
+        },
+      ]);
+      y.backward();
+      expect(x.grad?.item()).toBe(1);
+      expect(frozen.grad).toBeNull();
+    });
+  });
+
+  test("nothing is recorded without a tensor that requires a gradient, nor under noGrad", () => {
+    scope(() => {
+      const x = tensor([1], { requiresGrad: true });
+      expect(F.relu(tensor([1])).requiresGrad).toBe(false);
+      expect(noGrad(() => F.relu(x)).requiresGrad).toBe(false);
+      expect(F.relu(x).requiresGrad).toBe(true);
+      expect(F.relu(x).detach().requiresGrad).toBe(false);
+      expect(() => noGrad(async () => 1)).toThrow(/promise/);
+    });
+  });
+
+  test("changing what the graph saved makes backward throw, and the tensors stay usable", () => {
+    scope(() => {
+      const x = tensor([1, 2], { requiresGrad: true });
+      const y = F.relu(x);
+      y.set([5, 6]);
+      expect(() => y.backward(tensor([1, 1]))).toThrow(/relu.*changed in place/);
+      expect(y.toArray()).toEqual([5, 6]);
+      expect(x.grad).toBeNull();
+    });
+  });
+
+  test("a gradient never aliases another tensor", () => {
+    scope(() => {
+      const x = tensor([1, 2], { requiresGrad: true });
+      const seed = tensor([1, 1]);
+      F.reshape(x, [2]).backward(seed);
+      seed.set([7, 7]);
+      expect(x.grad?.toArray()).toEqual([1, 1]);
+    });
+  });
+
+  test("autograd.grad gives gradients of leaves and of intermediate results, and leaves .grad alone", () => {
+    scope(() => {
+      const x = tensor([1, -1], { requiresGrad: true });
+      const unrelated = tensor([1], { requiresGrad: true });
+      const h = double(x);
+      const [dx, dh, du] = autograd.grad(F.relu(h), [x, h, unrelated], tensor([1, 1]));
+      expect([dx.toArray(), dh.toArray(), du.toArray()]).toEqual([[2, 0], [1, 0], [0]]);
+      expect(x.grad).toBeNull();
+    });
+  });
+
+  test("errors name what must hold", () => {
+    scope(() => {
+      const x = tensor([1, 2], { requiresGrad: true });
+      expect(() => tensor([1]).backward()).toThrow(/requires a gradient/);
+      expect(() => F.relu(x).backward()).toThrow(/one element.*\[2\]/);
+      expect(() => F.relu(x).backward(zeros([3]))).toThrow(/\[2\], got \[3\]/);
+      expect(() => F.relu(x).requiresGrad_(false)).toThrow(/leaf/);
+      expect(() => tensor([1], { dtype: "int32", requiresGrad: true })).toThrow(/float32/);
+    });
+  });
+
+  test("a deep graph is walked and released without recursion", () => {
+    scope(() => {
+      const x = tensor([1], { requiresGrad: true });
+      const y = scope(() => {
+        let y = x;
+        for (let i = 0; i < 20_000; i++) y = F.relu(y);
+        return y;
+      });
+      y.backward();
+      expect(x.grad?.item()).toBe(1);
+    });
+  });
+});
