@@ -1,0 +1,67 @@
+/** One suite, every build variant: in Node (baseline and relaxed SIMD) and in Chromium (what it picks itself, and baseline). */
+import { playwright } from "@vitest/browser-playwright";
+import type { TestProjectInlineConfiguration, ViteUserConfig } from "vitest/config";
+import { relaxedSimd } from "wasm-feature-detect";
+
+const suite = {
+  include: ["test/**/*.test.ts"],
+  setupFiles: ["test/support/setup.ts"],
+  // One module graph, and one WebAssembly instance, for all the files that a worker runs.
+  isolate: false,
+};
+
+// Node 20 has relaxed SIMD behind a flag of V8.
+const relaxedFlags = (await relaxedSimd()) ? [] : ["--experimental-wasm-relaxed-simd"];
+
+const chromiumFlags = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+function nodeProject(name: string, simd: "baseline" | "relaxed", execArgv: string[]): TestProjectInlineConfiguration {
+  return {
+    test: { ...suite, name, exclude: ["**/*.browser.test.ts"], provide: { simd }, pool: "forks", execArgv },
+  };
+}
+
+const browserProject: TestProjectInlineConfiguration = {
+  // Cross-origin isolation, without which a page has no SharedArrayBuffer.
+  server: {
+    headers: { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" },
+  },
+  test: {
+    ...suite,
+    exclude: ["**/*.node.test.ts"],
+    browser: {
+      enabled: true,
+      headless: true,
+      ui: false,
+      screenshotFailures: false,
+      provider: playwright({
+        launchOptions: { executablePath: process.env.WASMGRAD_BROWSER, args: chromiumFlags },
+      }),
+      instances: [
+        { browser: "chromium", name: "chromium", provide: { simd: "auto" } },
+        { browser: "chromium", name: "chromium-baseline", provide: { simd: "baseline" } },
+      ],
+    },
+  },
+};
+
+const config: ViteUserConfig = {
+  test: {
+    projects: [
+      nodeProject("node", "baseline", []),
+      nodeProject("node-relaxed", "relaxed", relaxedFlags),
+      browserProject,
+    ],
+  },
+};
+
+export default config;
