@@ -1,4 +1,5 @@
 export * from "./binary";
 export * from "./copy";
+export * from "./half";
 export * from "./runtime";
 export * from "./unary";
