@@ -1,0 +1,32 @@
+import { bytesAccess, type Files, fetchBytes, joinUrl, urlExists } from "./files.js";
+
+export const files: Files = {
+  readFile: fetchBytes,
+
+  async readText(url) {
+    return new TextDecoder().decode(await fetchBytes(url));
+  },
+
+  async openFile(url) {
+    return bytesAccess(await fetchBytes(url), url);
+  },
+
+  async writeFileAtomic(path) {
+    throw readOnly("writeFileAtomic", path);
+  },
+
+  writeFileAtomicSync(path) {
+    throw readOnly("writeFileAtomicSync", path);
+  },
+
+  async listDirectory(path) {
+    throw new Error(`listDirectory: a folder must be on a file system, got the address ${path}; name its files`);
+  },
+
+  exists: urlExists,
+  join: joinUrl,
+};
+
+function readOnly(op: string, path: string): Error {
+  return new Error(`${op}: files must be written outside a browser, got ${path}; use the returned bytes`);
+}

@@ -1,0 +1,131 @@
+import { randomUUID } from "node:crypto";
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { bytesAccess, type Files, fetchBytes, joinUrl, type RandomAccess, urlExists } from "./files.js";
+
+// The system reads at most 2 GiB at once.
+const READ_BYTES = 1 << 30;
+
+export const files: Files = {
+  async readFile(pathOrUrl) {
+    if (isRemote(pathOrUrl)) return fetchBytes(pathOrUrl);
+    const { buffer, byteOffset, length } = await readFile(toPath(pathOrUrl));
+    return new Uint8Array(buffer, byteOffset, length);
+  },
+
+  async readText(pathOrUrl) {
+    return new TextDecoder().decode(await files.readFile(pathOrUrl));
+  },
+
+  async openFile(pathOrUrl) {
+    if (isRemote(pathOrUrl)) return bytesAccess(await fetchBytes(pathOrUrl), pathOrUrl);
+    const handle = await open(toPath(pathOrUrl));
+    try {
+      const { size } = await handle.stat();
+      return handleAccess(handle, size, pathOrUrl);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  },
+
+  async writeFileAtomic(target, content) {
+    const path = toLocalPath("writeFileAtomic", target);
+    const temporary = temporaryBeside(path);
+    await mkdir(dirname(path), { recursive: true });
+    try {
+      await writeThrough(temporary, content);
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  },
+
+  writeFileAtomicSync(target, content) {
+    const path = toLocalPath("writeFileAtomicSync", target);
+    const temporary = temporaryBeside(path);
+    mkdirSync(dirname(path), { recursive: true });
+    try {
+      writeThroughSync(temporary, content);
+      renameSync(temporary, path);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+  },
+
+  async listDirectory(path) {
+    return (await readdir(toLocalPath("listDirectory", path))).sort();
+  },
+
+  async exists(pathOrUrl) {
+    if (isRemote(pathOrUrl)) return urlExists(pathOrUrl);
+    return access(toPath(pathOrUrl)).then(
+      () => true,
+      () => false,
+    );
+  },
+
+  join(base, ...names) {
+    return isRemote(base) || base.startsWith("file:") ? joinUrl(base, ...names) : join(base, ...names);
+  },
+};
+
+function handleAccess(handle: FileHandle, size: number, name: string): RandomAccess {
+  return {
+    name,
+    size,
+    async read(begin, end) {
+      const bytes = new Uint8Array(end - begin);
+      for (let at = 0; at < bytes.length; ) {
+        const { bytesRead } = await handle.read(bytes, at, Math.min(READ_BYTES, bytes.length - at), begin + at);
+        if (bytesRead === 0) throw new Error(`read: ${name} must have ${end} bytes, got ${begin + at}`);
+        at += bytesRead;
+      }
+      return bytes;
+    },
+    close: () => handle.close(),
+  };
+}
+
+function temporaryBeside(path: string): string {
+  return join(dirname(path), `.${randomUUID()}.tmp`);
+}
+
+/** The data must be on the disk before a rename: a crash could leave the new name on nothing. */
+async function writeThrough(path: string, content: Uint8Array | string): Promise<void> {
+  const handle = await open(path, "wx");
+  try {
+    await handle.writeFile(content);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function writeThroughSync(path: string, content: Uint8Array | string): void {
+  const descriptor = openSync(path, "wx");
+  try {
+    writeFileSync(descriptor, content);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** A drive letter is no scheme: `C:\model` is a path. */
+function isRemote(pathOrUrl: string): boolean {
+  return /^(https?|data|blob):/i.test(pathOrUrl);
+}
+
+function toPath(pathOrFileUrl: string): string {
+  return pathOrFileUrl.startsWith("file:") ? fileURLToPath(pathOrFileUrl) : pathOrFileUrl;
+}
+
+function toLocalPath(op: string, path: string): string {
+  if (isRemote(path)) throw new Error(`${op}: a path must be given, got the address ${path}`);
+  return toPath(path);
+}

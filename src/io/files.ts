@@ -1,0 +1,64 @@
+/**
+ * The seam to the file system. `#files` (package.json) is `files.node.ts` where there is one, else `files.browser.ts`,
+ * where names are addresses and nothing can be written.
+ */
+
+export interface Files {
+  readFile(pathOrUrl: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** UTF-8. */
+  readText(pathOrUrl: string): Promise<string>;
+  openFile(pathOrUrl: string): Promise<RandomAccess>;
+  /** The file is the old one or the whole new one, whatever fails. Makes the folders that are missing. */
+  writeFileAtomic(path: string, content: Uint8Array | string): Promise<void>;
+  /** The same for callers that cannot wait. */
+  writeFileAtomicSync(path: string, content: Uint8Array | string): void;
+  /** The names in a folder, sorted. */
+  listDirectory(path: string): Promise<string[]>;
+  exists(pathOrUrl: string): Promise<boolean>;
+  join(base: string, ...names: string[]): string;
+}
+
+/** Bytes that are read by position. */
+export interface RandomAccess {
+  /** What error messages call it. */
+  readonly name: string;
+  readonly size: number;
+  /** Exactly the bytes from `begin` to before `end`. They may be the source's own: not to be written to. */
+  read(begin: number, end: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+export function bytesAccess(bytes: Uint8Array, name: string): RandomAccess {
+  return {
+    name,
+    size: bytes.length,
+    read: async (begin, end) => bytes.subarray(begin, end),
+    close: async () => {},
+  };
+}
+
+export function blobAccess(blob: Blob, name: string): RandomAccess {
+  return {
+    name,
+    size: blob.size,
+    read: async (begin, end) => new Uint8Array(await blob.slice(begin, end).arrayBuffer()),
+    close: async () => {},
+  };
+}
+
+export async function responseBytes(response: Response, name: string = response.url): Promise<Uint8Array<ArrayBuffer>> {
+  if (!response.ok) throw new Error(`fetch: ${name} must be readable, got ${response.status} ${response.statusText}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+export async function fetchBytes(url: string): Promise<Uint8Array<ArrayBuffer>> {
+  return responseBytes(await fetch(url), url);
+}
+
+export async function urlExists(url: string): Promise<boolean> {
+  return (await fetch(url, { method: "HEAD" })).ok;
+}
+
+export function joinUrl(base: string, ...names: string[]): string {
+  return names.reduce((path, name) => (path === "" || path.endsWith("/") ? path + name : `${path}/${name}`), base);
+}
