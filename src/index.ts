@@ -1,18 +1,20 @@
 import "./methods.js";
 import { grad } from "./graph.js";
+import * as io from "./io/index.js";
 import * as F from "./ops/index.js";
 import { liveTensorCount } from "./tensor.js";
 import { heapStats } from "./wasm/memory.js";
 
 export { OutOfMemoryError, ShapeError, StateDictError, UseAfterFreeError } from "./errors.js";
-export { backward, type BackwardOptions, noGrad, record, type Vjp, type Vjps } from "./graph.js";
-export { full, ones, tensor, type TensorData, type TensorOptions, zeros } from "./ops/create.js";
+export { type BackwardOptions, backward, noGrad, record, type Vjp, type Vjps } from "./graph.js";
+export { full, ones, type TensorData, type TensorOptions, tensor, zeros } from "./ops/create.js";
 export { type InitOptions, init, type RuntimeInfo, runtimeInfo, shutdown, version } from "./runtime.js";
 export { keep, openScope, type Scope, scope } from "./scope.js";
 export type { Dim, Shape } from "./shape.js";
+export type { StateDict } from "./stateDict.js";
 export type { DType } from "./storage.js";
 export { type NestedArray, Tensor, type TypedArray } from "./tensor.js";
-export { F };
+export { F, io };
 
 export const autograd: { grad: typeof grad } = { grad };
 

@@ -1,0 +1,1 @@
+export * as safetensors from "./safetensors.js";
