@@ -35,16 +35,22 @@ function declarations() {
   if (status !== 0) throw new Error("tsc: declarations failed");
 }
 
-const common = { bundle: true, format: "esm", splitting: true, target: "es2022", minify: true, keepNames: false, legalComments: "none", sourcemap: true };
+const shared = { bundle: true, format: "esm", splitting: true, target: "es2022", minify: true, legalComments: "none" };
 
 async function bundles() {
+  const library = { ...shared, entryPoints: { index: "src/index.ts" }, sourcemap: true };
   await Promise.all([
-    bundle({ ...common, entryPoints: { index: "src/index.ts" }, outdir: "dist/node", platform: "node" }),
-    bundle({ ...common, entryPoints: { index: "src/index.ts" }, outdir: "dist/browser", platform: "browser" }),
+    bundle({ ...library, outdir: "dist/node", platform: "node" }),
+    bundle({ ...library, outdir: "dist/browser", platform: "browser" }),
+    bundle({ ...shared, entryPoints: { wasmgrad: "src/cli/wasmgrad.ts" }, outdir: "dist/cli", platform: "node", banner }),
   ]);
+  await chmod("dist/cli/wasmgrad.js", 0o755);
   await mkdir("dist/wasm", { recursive: true });
   for (const variant of variants) await copyFile(`build/${variant}.wasm`, `dist/wasm/${variant}.wasm`);
 }
+
+// CommonJS dependencies of the command line (commander, cli-progress) require Node's own modules.
+const banner = { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' };
 
 await wasm();
 if (process.argv[2] !== "wasm") {

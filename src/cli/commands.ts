@@ -7,11 +7,13 @@ import { init, type RuntimeInfo } from "../runtime.js";
 import type { SimdOption } from "../wasm/kernels.js";
 import { heapStats } from "../wasm/memory.js";
 import { type Corpus, splitCorpus } from "./corpus.js";
-import { type AdapterOptions, count, type FinetuneResult, finetune, type PhaseResult, print, promptIds, trainPhase } from "./finetune.js";
-import { writeReport } from "./runReport.js";
-import fables from "./texts/fables.txt";
-import logbook from "./texts/logbook.txt";
+import { type AdapterOptions, count, type FinetuneResult, finetune, print, promptIds, trainPhase } from "./finetune.js";
+import { type RunDescription, type TitledPhase, writeReport } from "./runReport.js";
+import fables from "./texts/fables.txt" with { type: "text" };
+import logbook from "./texts/logbook.txt" with { type: "text" };
 import { byteTokenizer, loadTokenizer, type TextTokenizer } from "./tokenizer.js";
+
+const begun = new Date();
 
 export interface CommonOptions {
   simd: SimdOption;
@@ -60,12 +62,13 @@ export async function runFinetune(flags: FinetuneFlags): Promise<void> {
   checkVocabulary(tokens, model);
   print(`model  ${flags.model}: ${count(model.numParameters())} parameters`);
   print(`data   ${flags.data}: ${charactersUsed(used.length, text.length)}, ${count(tokens.length)} tokens, ${describeSplit(corpus)}`);
-  const result = await finetunePhase(model, tokenizer, corpus, flags);
-  await writeReport(flags.out, runtime, flags.seed, [{ title: "LoRA fine-tuning", result }], [
-    ["Model", flags.model],
-    ["Data", `${flags.data} (${charactersUsed(used.length, text.length)})`],
-  ]);
-  finish(result);
+  const { result, phase } = await finetunePhase(model, tokenizer, corpus, flags);
+  await finish(flags, runtime, [phase], result, {
+    title: `LoRA fine-tuning of ${flags.model}`,
+    summary: `Fine-tuned on ${flags.data}.`,
+    model: `Llama, ${count(model.numParameters())} parameters (${flags.model})`,
+    data: [`${flags.data} (${charactersUsed(used.length, text.length)})`],
+  });
 }
 
 /** `wasmgrad generate`: a prompt and what the model makes of it, printed as it comes. */
@@ -112,7 +115,7 @@ const demoModel: LlamaConfig = {
   tie_word_embeddings: true,
 };
 
-const demoTraining = { steps: 300, batchSize: 12, learningRate: 4e-3, warmup: 20, weightDecay: 0.1 };
+const demoTraining = { steps: 300, batchSize: 12, learningRate: 4e-3, warmupSteps: 20, weightDecay: 0.1 };
 
 /** `wasmgrad` alone: a small model from scratch on one text, then LoRA on another, both of which come with the package. */
 export async function runDemo(flags: TrainingFlags): Promise<void> {
@@ -122,15 +125,18 @@ export async function runDemo(flags: TrainingFlags): Promise<void> {
   const second = splitCorpus(tokenizer.encode(logbook), flags.context);
   const model = new Llama(demoModel);
   print(`1  a byte-level Llama of ${count(model.numParameters())} parameters, from scratch, on fables: ${describeSplit(first)}`);
-  const interrupt = interruptSignal("ends this phase after the present step");
-  const scratch = await trainPhase("  training", model, tokenizer, first, { ...flags, ...demoTraining, warmupSteps: demoTraining.warmup, signal: interrupt }, samplingOf(flags, "The fox "));
+  const signal = interruptSignal("ends this phase after the present step");
+  const sampling = samplingOf(flags, "The fox ");
+  const scratch = await trainPhase("  training", model, tokenizer, first, { ...flags, ...demoTraining, signal }, sampling);
   print(`\n2  LoRA fine-tuning on a ship's logbook: ${describeSplit(second)}`);
-  const result = await finetunePhase(model, tokenizer, second, flags, "Day ");
-  await writeReport(flags.out, runtime, flags.seed, [{ title: "Training from scratch", result: scratch }, { title: "LoRA fine-tuning", result }], [
-    ["Model", "byte-level Llama, trained in this run"],
-    ["Data", "fables.txt, then logbook.txt, which come with wasmgrad"],
-  ]);
-  finish(result);
+  const { result, phase } = await finetunePhase(model, tokenizer, second, flags, "Day ");
+  const training = { title: "Training from scratch", description: "All parameters, from random ones, on fables.", prompt: sampling.prompt, result: scratch };
+  await finish(flags, runtime, [training, phase], result, {
+    title: "A small Llama, trained and fine-tuned",
+    summary: "A byte-level language model learned fables from scratch, then a ship's logbook through a LoRA adapter.",
+    model: `byte-level Llama, ${count(result.parameters)} parameters, made in this run`,
+    data: ["fables.txt, which comes with wasmgrad", "logbook.txt, which comes with wasmgrad"],
+  });
 }
 
 async function start({ simd, seed }: CommonOptions): Promise<RuntimeInfo> {
@@ -140,10 +146,18 @@ async function start({ simd, seed }: CommonOptions): Promise<RuntimeInfo> {
   return runtime;
 }
 
-function finetunePhase(model: Llama, tokenizer: TextTokenizer, corpus: Corpus, flags: TrainingFlags, prompt?: string): Promise<FinetuneResult> {
+async function finetunePhase(
+  model: Llama,
+  tokenizer: TextTokenizer,
+  corpus: Corpus,
+  flags: TrainingFlags,
+  prompt: string = tokenizer.decode([...corpus.validation.subarray(0, 24)]),
+): Promise<{ result: FinetuneResult; phase: TitledPhase }> {
   const signal = interruptSignal("saves what there is after the present step");
-  const opening = tokenizer.decode([...corpus.validation.subarray(0, 24)]);
-  return finetune(model, tokenizer, corpus, flags, { ...flags, warmupSteps: flags.warmup, signal }, samplingOf(flags, prompt ?? opening), flags.out);
+  const sampling = samplingOf(flags, prompt);
+  const result = await finetune(model, tokenizer, corpus, flags, { ...flags, warmupSteps: flags.warmup, signal }, sampling, flags.out);
+  const description = `A LoRA adapter of rank ${flags.rank} on ${Array.isArray(flags.target) ? flags.target.join(", ") : "all linear layers"}; the base is frozen.`;
+  return { result, phase: { title: "LoRA fine-tuning", description, prompt: sampling.prompt, result } };
 }
 
 function samplingOf({ prompt, sampleTokens, temperature, seed }: TrainingFlags, usual: string): { prompt: string; tokens: number; temperature: number; seed: number } {
@@ -175,9 +189,19 @@ function interruptSignal(what: string): AbortSignal {
   return controller.signal;
 }
 
-function finish(result: PhaseResult & { files: { path: string; bytes: number }[] }): void {
+/** Writes the report and says what there is now. */
+async function finish(
+  flags: TrainingFlags,
+  runtime: RuntimeInfo,
+  phases: readonly TitledPhase[],
+  result: FinetuneResult,
+  about: Pick<RunDescription, "title" | "summary" | "model" | "data">,
+): Promise<void> {
   const { reservedBytes, peakBytes } = heapStats();
   const mebibytes = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
-  print(`\n${count(Math.round(result.tokensPerSecond))} tokens/s · ${result.seconds.toFixed(1)} s · memory ${mebibytes(peakBytes)} at the most, ${mebibytes(reservedBytes)} reserved`);
+  print(`\n${count(Math.round(result.tokensPerSecond))} tokens/s in fine-tuning · memory ${mebibytes(peakBytes)} at the most, ${mebibytes(reservedBytes)} reserved`);
   for (const { path, bytes } of result.files) print(`  ${path} (${count(bytes)} bytes)`);
+  const options = Object.fromEntries(Object.entries(flags).map(([name, value]) => [name, Array.isArray(value) ? value.join(",") : value]));
+  const report = await writeReport(flags.out, { ...about, runtime, begun, seed: flags.seed, options }, phases, result);
+  print(`report: ${report}`);
 }

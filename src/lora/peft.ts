@@ -8,10 +8,10 @@ import { checkKeys, type StateDict } from "../stateDict.js";
 import { apply, handleOf, LoraHandle } from "./apply.js";
 import type { LoraConfig } from "./config.js";
 
-export interface AdapterFiles {
+export type AdapterFiles = {
   "adapter_config.json": string;
   "adapter_model.safetensors": Uint8Array<ArrayBuffer>;
-}
+};
 
 /** The part of PEFT's `LoraConfig` that decides what an adapter computes. */
 interface PeftConfig {
