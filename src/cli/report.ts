@@ -83,7 +83,7 @@ export interface Fact {
 export interface MergeCheck {
   /** max |merged − adapter| over all outputs compared */
   maxDifference: number;
-  /** The difference that rounding explains: the page marks more as a fault. Without it, the page passes no judgement. */
+  /** The difference that rounding explains; more is marked as a fault. Without it, the page passes no judgement. */
   tolerance?: number;
 }
 
@@ -179,7 +179,9 @@ function sparkline(column: readonly (number | null)[]): Markup | undefined {
   const x = (i: number) => ((100 * i) / (shown.length - 1)).toFixed(1);
   const y = (value: number) => (40 - (40 * (value - low)) / (high - low || 1)).toFixed(1);
   const points = shown.map((value, i) => `${x(i)},${y(value)}`).join(" ");
-  return html`<svg viewBox="0 0 100 40" preserveAspectRatio="none" aria-hidden="true"><polyline points="${points}"/></svg>`;
+  return html`<svg viewBox="0 0 100 40" preserveAspectRatio="none" aria-hidden="true">
+<polyline points="${points}"/>
+</svg>`;
 }
 
 function phaseSection(phase: Phase, number: number, curve: Curve): Markup {
@@ -215,12 +217,13 @@ function factValue({ value, unit = "count" }: Fact): string {
 
 function lossFigure(phase: Phase): Markup {
   const lost = phase.losses.filter(({ loss }) => !Number.isFinite(loss)).length;
+  const lostOf = `${plural(lost, "training loss", "training losses")} of ${formatCount(phase.losses.length)}`;
   return html`<h3>Loss</h3>
 <figure>
 <div class="chart" role="img" aria-label="${chartLabel(phase)}"></div>
 <figcaption>Drag across the chart to zoom in, double-click to zoom out.</figcaption>
 </figure>
-${lost > 0 ? html`<p class="note">${plural(lost, "training loss", "training losses")} of ${formatCount(phase.losses.length)} not finite.</p>` : undefined}`;
+${lost > 0 ? html`<p class="note">${lostOf} not finite.</p>` : undefined}`;
 }
 
 function chartLabel({ losses, validation }: Phase): string {
@@ -245,11 +248,20 @@ function lossTable({ steps, smoothed, validation }: Curve): Markup {
   return html`<details>
 <summary>Losses as a table</summary>
 <table class="data losses">
-<thead><tr><th scope="col">Step</th><th scope="col" class="number">Training, smoothed</th><th scope="col" class="number">Validation</th></tr></thead>
+<thead><tr>
+<th scope="col">Step</th>
+<th scope="col" class="number">Training, smoothed</th>
+<th scope="col" class="number">Validation</th>
+</tr></thead>
 <tbody>
-${rows.map(([step, ...cells]) => html`<tr><th scope="row">${step}</th>${cells.map((cell) => html`<td class="number">${cell}</td>`)}</tr>\n`)}</tbody>
+${rows.map(lossRow)}</tbody>
 </table>
 </details>`;
+}
+
+function lossRow([step, ...losses]: string[]): Markup {
+  const cells = losses.map((loss) => html`<td class="number">${loss}</td>`);
+  return html`<tr><th scope="row">${step}</th>${cells}</tr>\n`;
 }
 
 function lossCell(loss: number | null): string {
@@ -283,10 +295,11 @@ ${files.length > 0 ? fileTable(files) : undefined}
 
 function mergeVerdict({ maxDifference, tolerance = Number.POSITIVE_INFINITY }: MergeCheck): Markup {
   const good = maxDifference <= tolerance;
+  const difference = formatPower(maxDifference);
   const limit = html`, above the <b>${formatPower(tolerance)}</b> that rounding explains`;
   return html`<div class="verdict ${good ? "good" : "poor"}">
 <span class="sign" aria-hidden="true">${good ? "✓" : "!"}</span>
-<p>With the adapter merged into the weights, outputs differ by at most <b>${formatPower(maxDifference)}</b>${good ? undefined : limit}.</p>
+<p>With the adapter merged, outputs differ by at most <b>${difference}</b>${good ? undefined : limit}.</p>
 </div>`;
 }
 

@@ -29,7 +29,7 @@ export function escapeHtml(text: string): string {
   return printable(text).replace(/[&<>"']/g, (character) => ENTITIES[character]);
 }
 
-// Controls, lone surrogates and noncharacters, which a page must not hold, and text direction, which would rearrange it.
+// Controls, lone surrogates, noncharacters: a page must not hold them. Marks of text direction: they would rearrange it.
 const UNPRINTABLE = /(?![\t\n])[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]/gu;
 
 function printable(text: string): string {
