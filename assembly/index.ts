@@ -5,3 +5,6 @@ export * from "./half";
 export * from "./rotary";
 export * from "./runtime";
 export * from "./unary";
+export * from "./reduce";
+export * from "./gather";
+export * from "./random";
