@@ -8,3 +8,4 @@ export * from "./unary";
 export * from "./reduce";
 export * from "./gather";
 export * from "./random";
+export * from "./optim";

@@ -2,7 +2,7 @@
  * Reductions of x [outer, n, inner] over its middle extent to y [outer, inner]. Rows of x are `xRow` elements apart and
  * outer parts `xOuter`; inner elements are dense. The order of additions depends on n alone.
  */
-import { loadTail, storeTail } from "./simd";
+import { loadFirst, loadTail, storeTail } from "./simd";
 
 /** Floats added up in float32 before their sum goes on in float64: no lane adds more than 32. */
 const BLOCK: i32 = 512;
@@ -111,13 +111,6 @@ function sumColumns(y: usize, work: usize, x: usize, n: i32, inner: i32, row: us
     x += PANEL << 2;
     y += PANEL << 2;
   }
-}
-
-/** The first `n` floats at `x`, all four where n is 0. */
-// @ts-ignore: decorator
-@inline
-function loadFirst(x: usize, n: usize): v128 {
-  return n == 0 ? v128.load(x) : loadTail(x, n);
 }
 
 /** work[0…3] += v, in float64. */

@@ -37,6 +37,21 @@ export function storeTail(y: usize, v: v128, n: usize): void {
   if (n == 3) v128.store32_lane(y + 8, v, 2);
 }
 
+/** All four floats at `x` where n is 0 (as inside a loop), else the first `n`: for functions that do both. */
+// @ts-ignore: decorator
+@inline
+export function loadFirst(x: usize, n: usize): v128 {
+  return n == 0 ? v128.load(x) : loadTail(x, n);
+}
+
+/** Writes all four lanes where n is 0, else the first `n`. */
+// @ts-ignore: decorator
+@inline
+export function storeFirst(y: usize, v: v128, n: usize): void {
+  if (n == 0) v128.store(y, v);
+  else storeTail(y, v, n);
+}
+
 /** Sum of the four lanes, (0 + 2) + (1 + 3). */
 // @ts-ignore: decorator
 @inline
