@@ -2,6 +2,7 @@ export * from "./attention";
 export * from "./binary";
 export * from "./copy";
 export * from "./half";
+export * from "./matmul";
 export * from "./rotary";
 export * from "./runtime";
 export * from "./unary";
