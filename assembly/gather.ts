@@ -34,25 +34,25 @@ export function firstOutOfRange(ids: usize, n: i32, limit: i32): i32 {
 // @ts-ignore: decorator
 @inline
 function copyRow(y: usize, x: usize, n: i32): void {
-  const end = y + (((<usize>n) & ~3) << 2);
+  const end = y + ((<usize>n & ~3) << 2);
   while (y < end) {
     v128.store(y, v128.load(x));
     x += 16;
     y += 16;
   }
-  const tail = (<usize>n) & 3;
+  const tail = <usize>n & 3;
   if (tail) storeTail(y, loadTail(x, tail), tail);
 }
 
 // @ts-ignore: decorator
 @inline
 function addRow(y: usize, x: usize, n: i32): void {
-  const end = y + (((<usize>n) & ~3) << 2);
+  const end = y + ((<usize>n & ~3) << 2);
   while (y < end) {
     v128.store(y, f32x4.add(v128.load(y), v128.load(x)));
     x += 16;
     y += 16;
   }
-  const tail = (<usize>n) & 3;
+  const tail = <usize>n & 3;
   if (tail) storeTail(y, f32x4.add(loadTail(y, tail), loadTail(x, tail)), tail);
 }

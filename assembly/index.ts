@@ -10,3 +10,4 @@ export * from "./reduce";
 export * from "./gather";
 export * from "./random";
 export * from "./optim";
+export * from "./norm";

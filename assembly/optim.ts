@@ -9,14 +9,14 @@ export function penalize(y: usize, g: usize, p: usize, n: i32, sign: f32, weight
   const signs = f32x4.splat(sign);
   const ridge = f32x4.splat(weightDecay);
   const lasso = f32x4.splat(l1);
-  const end = y + (((<usize>n) & ~3) << 2);
+  const end = y + ((<usize>n & ~3) << 2);
   while (y < end) {
     penalizeFour(y, g, p, signs, ridge, lasso, 0);
     p += 16;
     g += 16;
     y += 16;
   }
-  const tail = (<usize>n) & 3;
+  const tail = <usize>n & 3;
   if (tail) penalizeFour(y, g, p, signs, ridge, lasso, tail);
 }
 
@@ -33,12 +33,12 @@ function penalizeFour(y: usize, g: usize, p: usize, sign: v128, weightDecay: v12
 /** θ ← sgn θ · max(|θ| − threshold, 0), the proximal step of an l1 penalty */
 export function softThreshold(p: usize, n: i32, threshold: f32): void {
   const t = f32x4.splat(threshold);
-  const end = p + (((<usize>n) & ~3) << 2);
+  const end = p + ((<usize>n & ~3) << 2);
   while (p < end) {
     softThresholdFour(p, t, 0);
     p += 16;
   }
-  const tail = (<usize>n) & 3;
+  const tail = <usize>n & 3;
   if (tail) softThresholdFour(p, t, tail);
 }
 
@@ -76,14 +76,14 @@ class Nesterov {
 // @ts-ignore: decorator
 @inline
 function sgdSteps<Kind>(p: usize, b: usize, g: usize, n: i32, lr: v128, momentum: v128, weight: v128): void {
-  const end = p + (((<usize>n) & ~3) << 2);
+  const end = p + ((<usize>n & ~3) << 2);
   while (p < end) {
     sgdFour<Kind>(p, b, g, lr, momentum, weight, 0);
     p += 16;
     b += 16;
     g += 16;
   }
-  const tail = (<usize>n) & 3;
+  const tail = <usize>n & 3;
   if (tail) sgdFour<Kind>(p, b, g, lr, momentum, weight, tail);
 }
 
@@ -162,7 +162,7 @@ function adamSteps<Kind>(
   const taken2 = f32x4.splat(w2);
   const scales = f32x4.splat(scale);
   const epsilon = f32x4.splat(eps);
-  const end = p + (((<usize>n) & ~3) << 2);
+  const end = p + ((<usize>n & ~3) << 2);
   while (p < end) {
     adamFour<Kind>(p, m, v, vMax, g, steps, kept, taken1, kept2, taken2, scales, epsilon, 0);
     p += 16;
@@ -171,7 +171,7 @@ function adamSteps<Kind>(
     vMax += 16;
     g += 16;
   }
-  const tail = (<usize>n) & 3;
+  const tail = <usize>n & 3;
   if (tail) adamFour<Kind>(p, m, v, vMax, g, steps, kept, taken1, kept2, taken2, scales, epsilon, tail);
 }
 

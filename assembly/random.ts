@@ -23,7 +23,17 @@ export function normal(y: usize, n: i32, key0: i32, key1: i32, c0: i32, c1: i32,
 }
 
 /** y = x · scale where the random word is at least `threshold` (an unsigned 2³² · p), else x · 0 */
-export function dropout(y: usize, x: usize, n: i32, key0: i32, key1: i32, c0: i32, c1: i32, threshold: i32, scale: f32): void {
+export function dropout(
+  y: usize,
+  x: usize,
+  n: i32,
+  key0: i32,
+  key1: i32,
+  c0: i32,
+  c1: i32,
+  threshold: i32,
+  scale: f32,
+): void {
   draw<Dropout>(y, x, n, key0, key1, c0, c1, 0, 0, i32x4.splat(threshold), f32x4.splat(scale));
 }
 
@@ -51,14 +61,31 @@ function highHalves(a: v128, b: v128): v128 {
  */
 // @ts-ignore: decorator
 @inline
-function draw<Op>(y: usize, x: usize, n: i32, key0: i32, key1: i32, c0: i32, c1: i32, c2: i32, c3: i32, p: v128, q: v128): void {
+function draw<Op>(
+  y: usize,
+  x: usize,
+  n: i32,
+  key0: i32,
+  key1: i32,
+  c0: i32,
+  c1: i32,
+  c2: i32,
+  c3: i32,
+  p: v128,
+  q: v128,
+): void {
   const op = changetype<Op>(0);
   const multiplier0 = i32x4.splat(M0);
   const multiplier1 = i32x4.splat(M1);
-  let counter = (<u64>(<u32>c1) << 32) | <u64>(<u32>c0);
+  let counter = ((<u64>(<u32>c1)) << 32) | <u64>(<u32>c0);
   for (let i = 0; i < n; i += 16) {
     let a = i32x4(<i32>counter, <i32>(counter + 1), <i32>(counter + 2), <i32>(counter + 3));
-    let b = i32x4(<i32>(counter >> 32), <i32>((counter + 1) >> 32), <i32>((counter + 2) >> 32), <i32>((counter + 3) >> 32));
+    let b = i32x4(
+      <i32>(counter >> 32),
+      <i32>((counter + 1) >> 32),
+      <i32>((counter + 2) >> 32),
+      <i32>((counter + 3) >> 32),
+    );
     let c = i32x4.splat(c2);
     let d = i32x4.splat(c3);
     let k0 = key0;
@@ -134,7 +161,15 @@ class Words {
 class Uniform {
   @inline
   emit(y: usize, x: usize, n: i32, a: v128, b: v128, c: v128, d: v128, low: v128, range: v128): void {
-    storeTransposed<Plain>(y, x, n, spread(a, low, range), spread(b, low, range), spread(c, low, range), spread(d, low, range));
+    storeTransposed<Plain>(
+      y,
+      x,
+      n,
+      spread(a, low, range),
+      spread(b, low, range),
+      spread(c, low, range),
+      spread(d, low, range),
+    );
   }
 }
 
@@ -150,7 +185,15 @@ function spread(word: v128, low: v128, range: v128): v128 {
 class Dropout {
   @inline
   emit(y: usize, x: usize, n: i32, a: v128, b: v128, c: v128, d: v128, threshold: v128, scale: v128): void {
-    storeTransposed<Product>(y, x, n, kept(a, threshold, scale), kept(b, threshold, scale), kept(c, threshold, scale), kept(d, threshold, scale));
+    storeTransposed<Product>(
+      y,
+      x,
+      n,
+      kept(a, threshold, scale),
+      kept(b, threshold, scale),
+      kept(c, threshold, scale),
+      kept(d, threshold, scale),
+    );
   }
 }
 

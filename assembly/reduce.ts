@@ -11,7 +11,17 @@ const BLOCK: i32 = 512;
 const PANEL: i32 = 1024;
 
 /** y = Σ x / divisor; `work` is scratch of 8 KiB */
-export function sum(y: usize, work: usize, x: usize, outer: i32, n: i32, inner: i32, xOuter: i32, xRow: i32, divisor: f64): void {
+export function sum(
+  y: usize,
+  work: usize,
+  x: usize,
+  outer: i32,
+  n: i32,
+  inner: i32,
+  xOuter: i32,
+  xRow: i32,
+  divisor: f64,
+): void {
   for (let o = 0; o < outer; o++) {
     if (inner == 1 && xRow == 1) store<f32>(y, <f32>(sumRow(x, n) / divisor));
     else sumColumns(y, work, x, n, inner, (<usize>xRow) << 2, divisor);
@@ -24,7 +34,7 @@ export function sum(y: usize, work: usize, x: usize, outer: i32, n: i32, inner: 
 export function sumOfSquares(x: usize, n: i32): f64 {
   let a = f64x2.splat(0);
   let b = f64x2.splat(0);
-  const end = x + (((<usize>n) & ~3) << 2);
+  const end = x + ((<usize>n & ~3) << 2);
   while (x < end) {
     const low = f64x2.promote_low_f32x4(v128.load64_zero(x));
     const high = f64x2.promote_low_f32x4(v128.load64_zero(x, 8));
@@ -75,7 +85,7 @@ function sumBlock(x: usize, n: i32): f64 {
   let b = f32x4.splat(0);
   let c = f32x4.splat(0);
   let d = f32x4.splat(0);
-  const end16 = x + (((<usize>n) & ~15) << 2);
+  const end16 = x + ((<usize>n & ~15) << 2);
   while (x < end16) {
     a = f32x4.add(a, v128.load(x));
     b = f32x4.add(b, v128.load(x, 16));
@@ -83,12 +93,12 @@ function sumBlock(x: usize, n: i32): f64 {
     d = f32x4.add(d, v128.load(x, 48));
     x += 64;
   }
-  const end4 = x + (((<usize>n) & 12) << 2);
+  const end4 = x + ((<usize>n & 12) << 2);
   while (x < end4) {
     a = f32x4.add(a, v128.load(x));
     x += 16;
   }
-  const tail = (<usize>n) & 3;
+  const tail = <usize>n & 3;
   if (tail) b = f32x4.add(b, loadTail(x, tail));
   const all = f32x4.add(f32x4.add(a, b), f32x4.add(c, d));
   return sumLanes64(f64x2.add(widenLow(all), widenHigh(all)));
@@ -135,26 +145,26 @@ function eightRows(x: usize, row: usize, n: usize): v128 {
 // @ts-ignore: decorator
 @inline
 function addEightRows(work: usize, x: usize, row: usize, columns: i32): void {
-  const end = x + (((<usize>columns) & ~3) << 2);
+  const end = x + ((<usize>columns & ~3) << 2);
   while (x < end) {
     addTo(work, eightRows(x, row, 0));
     x += 16;
     work += 32;
   }
-  const tail = (<usize>columns) & 3;
+  const tail = <usize>columns & 3;
   if (tail) addTo(work, eightRows(x, row, tail));
 }
 
 // @ts-ignore: decorator
 @inline
 function addRow(work: usize, x: usize, columns: i32): void {
-  const end = x + (((<usize>columns) & ~3) << 2);
+  const end = x + ((<usize>columns & ~3) << 2);
   while (x < end) {
     addTo(work, v128.load(x));
     x += 16;
     work += 32;
   }
-  const tail = (<usize>columns) & 3;
+  const tail = <usize>columns & 3;
   if (tail) addTo(work, loadTail(x, tail));
 }
 
@@ -162,13 +172,13 @@ function addRow(work: usize, x: usize, columns: i32): void {
 @inline
 function divideColumns(y: usize, work: usize, columns: i32, divisor: f64): void {
   const d = f64x2.splat(divisor);
-  const end = y + (((<usize>columns) & ~3) << 2);
+  const end = y + ((<usize>columns & ~3) << 2);
   while (y < end) {
     v128.store(y, quotients(work, d));
     y += 16;
     work += 32;
   }
-  const tail = (<usize>columns) & 3;
+  const tail = <usize>columns & 3;
   if (tail) storeTail(y, quotients(work, d), tail);
 }
 
@@ -292,7 +302,7 @@ function firstIndex(x: usize, n: i32, value: f32): i32 {
   const wanted = f32x4.splat(value);
   const isNaN = f32x4.ne(wanted, wanted);
   for (let i = 0; i < n; i += 4) {
-    const v = i + 4 <= n ? v128.load(x) : loadTail(x, (<usize>n) & 3);
+    const v = i + 4 <= n ? v128.load(x) : loadTail(x, <usize>n & 3);
     const hits = i32x4.bitmask(v128.or(f32x4.eq(v, wanted), v128.and(isNaN, f32x4.ne(v, v))));
     if (hits) return i + ctz(hits);
     x += 16;
@@ -310,9 +320,9 @@ function columnExtrema<Op>(y: usize, x: usize, n: i32, inner: i32, row: usize): 
     const b = x + row * min(i + 1, n - 1);
     const c = x + row * min(i + 2, n - 1);
     const d = x + row * min(i + 3, n - 1);
-    const full = ((<usize>inner) & ~3) << 2;
+    const full = (<usize>inner & ~3) << 2;
     for (let j: usize = 0; j < full; j += 16) v128.store(y + j, fiveRows<Op>(y + j, a + j, b + j, c + j, d + j, 0));
-    const tail = (<usize>inner) & 3;
+    const tail = <usize>inner & 3;
     if (tail) storeTail(y + full, fiveRows<Op>(y + full, a + full, b + full, c + full, d + full, tail), tail);
   }
 }
@@ -337,7 +347,7 @@ function columnIndices<Op>(y: usize, x: usize, n: i32, inner: i32, row: usize): 
     x += 16;
     y += 16;
   }
-  const tail = (<usize>inner) & 3;
+  const tail = <usize>inner & 3;
   if (tail) storeTail(y, indicesOfFour<Op>(x, n, row, tail), tail);
 }
 

@@ -35,5 +35,5 @@ export function relu(y: usize, x: usize, n: i32): void {
 
 /** dx = dy where y > 0, else 0 */
 export function reluGrad(dx: usize, dy: usize, y: usize, n: i32): void {
-  for (let i: usize = 0; i < <usize>n << 2; i += 4) store<f32>(dx + i, load<f32>(y + i) > 0 ? load<f32>(dy + i) : 0);
+  for (let i: usize = 0; i < (<usize>n) << 2; i += 4) store<f32>(dx + i, load<f32>(y + i) > 0 ? load<f32>(dy + i) : 0);
 }

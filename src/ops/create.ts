@@ -36,7 +36,11 @@ export function ones(shape: Shape, options: TensorOptions = {}): Tensor {
   return full(shape, 1, options);
 }
 
-export function full(shape: Shape, value: number, { dtype = "float32", requiresGrad = false }: TensorOptions = {}): Tensor {
+export function full(
+  shape: Shape,
+  value: number,
+  { dtype = "float32", requiresGrad = false }: TensorOptions = {},
+): Tensor {
   checkShape("full", shape);
   checkRange([value], dtype);
   return empty(shape, dtype).fillWith(value).requiresGrad_(requiresGrad);
@@ -49,7 +53,9 @@ function shapeOf(data: TensorData): number[] {
   const inner = data.map((item) => shapeOf(item));
   const odd = inner.findIndex((shape) => !sameShape(shape, inner[0]));
   if (odd > 0) {
-    throw new ShapeError(`tensor: nested arrays must have equal lengths, got ${showShape(inner[0])} at 0 and ${showShape(inner[odd])} at ${odd}`);
+    throw new ShapeError(
+      `tensor: nested arrays must have equal lengths, got ${showShape(inner[0])} at 0 and ${showShape(inner[odd])} at ${odd}`,
+    );
   }
   return [data.length, ...inner[0]];
 }
@@ -83,7 +89,9 @@ function checkRange(values: ArrayLike<number>, dtype: DType): void {
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
     if (!Number.isInteger(value) || value < range[0] || value > range[1]) {
-      throw new Error(`tensor: ${dtype} values must be whole numbers from ${range[0]} to ${range[1]}, got ${value} at ${i}`);
+      throw new Error(
+        `tensor: ${dtype} values must be whole numbers from ${range[0]} to ${range[1]}, got ${value} at ${i}`,
+      );
     }
   }
 }

@@ -1,3 +1,19 @@
 /** `F`: every public operation. Those whose first parameter is a tensor are methods too (methods.ts). */
+export { type LayerNormOptions, layerNorm, type RMSNormOptions, rmsNorm } from "./norm.js";
 export { relu } from "./unary.js";
-export { cat, chunk, expand, flatten, narrow, permute, reshape, select, split, squeeze, stack, transpose, unsqueeze, view } from "./view.js";
+export {
+  cat,
+  chunk,
+  expand,
+  flatten,
+  narrow,
+  permute,
+  reshape,
+  select,
+  split,
+  squeeze,
+  stack,
+  transpose,
+  unsqueeze,
+  view,
+} from "./view.js";

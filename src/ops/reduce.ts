@@ -1,5 +1,5 @@
-import { empty, type Tensor } from "../tensor.js";
 import { type Shape, sameShape } from "../shape.js";
+import { empty, type Tensor } from "../tensor.js";
 
 /** Sums `x` over the dimensions in which it was broadcast from `shape`: the gradient of broadcasting. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {

@@ -20,7 +20,9 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 export function view(x: Tensor, shape: Shape): Tensor {
   const target = inferShape("view", shape, x.size);
   if (!reshapeStrides(x.shape, x.strides, target)) {
-    throw new ShapeError(`view: the strides must allow ${showShape(target)} without a copy, got ${showShape(x.shape)} with strides ${showShape(x.strides)}; use reshape`);
+    throw new ShapeError(
+      `view: the strides must allow ${showShape(target)} without a copy, got ${showShape(x.shape)} with strides ${showShape(x.strides)}; use reshape`,
+    );
   }
   return reshape(x, target);
 }
@@ -69,7 +71,10 @@ export function unsqueeze(x: Tensor, dim: Dim): Tensor {
 export function expand(x: Tensor, shape: Shape): Tensor {
   const lead = shape.length - x.ndim;
   const target = shape.map((extent, d) => (extent === -1 ? (x.shape[d - lead] ?? -1) : extent));
-  if (lead < 0 || !target.every((extent, d) => extent >= 0 && (d < lead || x.shape[d - lead] === extent || x.shape[d - lead] === 1))) {
+  if (
+    lead < 0 ||
+    !target.every((extent, d) => extent >= 0 && (d < lead || x.shape[d - lead] === extent || x.shape[d - lead] === 1))
+  ) {
     throw new ShapeError(`expand: extents must match or be 1, got ${showShape(x.shape)} to ${showShape(shape)}`);
   }
   const y = alias(x, target, broadcastStrides(x.shape, x.strides, target));
@@ -88,17 +93,27 @@ export function flatten(x: Tensor, { startDim = 0, endDim = -1 }: { startDim?: D
 export function narrow(x: Tensor, dim: Dim, start: number, length: number): Tensor {
   const d = normalizeDim("narrow", dim, x.ndim);
   const from = start < 0 ? start + x.shape[d] : start;
-  if (!(Number.isInteger(from) && Number.isInteger(length) && from >= 0 && length >= 0 && from + length <= x.shape[d])) {
-    throw new ShapeError(`narrow: start and length must lie within extent ${x.shape[d]} of dim ${dim}, got ${start} and ${length}`);
+  if (
+    !(Number.isInteger(from) && Number.isInteger(length) && from >= 0 && length >= 0 && from + length <= x.shape[d])
+  ) {
+    throw new ShapeError(
+      `narrow: start and length must lie within extent ${x.shape[d]} of dim ${dim}, got ${start} and ${length}`,
+    );
   }
   const y = part(x, d, from, length);
-  return record("narrow", y, [x], [], [
-    (dy) => {
-      const dx = zeros(x.shape);
-      copyInto(part(dx, d, from, length), dy);
-      return dx;
-    },
-  ]);
+  return record(
+    "narrow",
+    y,
+    [x],
+    [],
+    [
+      (dy) => {
+        const dx = zeros(x.shape);
+        copyInto(part(dx, d, from, length), dy);
+        return dx;
+      },
+    ],
+  );
 }
 
 /** The part at index `i` of `dim`, without that dimension. */
@@ -165,12 +180,14 @@ export function split(x: Tensor, size: number | readonly number[], dim: Dim = 0)
 
 /** At most `n` parts of equal size along `dim` (the last may be shorter). */
 export function chunk(x: Tensor, n: number, dim: Dim = 0): Tensor[] {
-  if (!(Number.isInteger(n) && n > 0)) throw new ShapeError(`chunk: the number of chunks must be a whole number from 1, got ${n}`);
+  if (!(Number.isInteger(n) && n > 0))
+    throw new ShapeError(`chunk: the number of chunks must be a whole number from 1, got ${n}`);
   return split(x, Math.max(1, Math.ceil(x.shape[normalizeDim("chunk", dim, x.ndim)] / n)), dim);
 }
 
 function evenSizes(extent: number, size: number): number[] {
-  if (!(Number.isInteger(size) && size > 0)) throw new ShapeError(`split: the size must be a whole number from 1, got ${size}`);
+  if (!(Number.isInteger(size) && size > 0))
+    throw new ShapeError(`split: the size must be a whole number from 1, got ${size}`);
   return Array.from({ length: Math.ceil(extent / size) }, (_, i) => Math.min(size, extent - i * size));
 }
 

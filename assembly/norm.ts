@@ -1,0 +1,397 @@
+/**
+ * Normalization of rows: [rows, cols] dense. A weight or bias of address 0 is absent.
+ * Row kernels may be split by rows and column kernels (`…WeightGrad`) by columns without changing a bit.
+ */
+import { loadTail, storeTail, sumLanes } from "./simd";
+
+/** Rows that one partial sum of a column covers: errors grow with this and with rows / this, not with rows. */
+const BLOCK = 64;
+
+/**
+ * y = x · r · weight with r = 1 / √(mean(x²) + eps), saved as `rstd` [rows].
+ */
+export function rmsNorm(y: usize, rstd: usize, x: usize, weight: usize, rows: i32, cols: i32, eps: f32): void {
+  const bytes = (<usize>cols) << 2;
+  for (let row = 0; row < rows; row++) {
+    const r: f32 = 1 / sqrt<f32>(sumRow<Product>(x, x, 0, cols, 0, 0) / <f32>cols + eps);
+    store<f32>(rstd, r);
+    affine(y, x, weight, 0, cols, 0, 0, r);
+    x += bytes;
+    y += bytes;
+    rstd += 4;
+  }
+}
+
+/** dx = r · (g − x̂ · mean(g · x̂)) with g = dy · weight, x̂ = x · r */
+export function rmsNormGrad(dx: usize, dy: usize, x: usize, weight: usize, rstd: usize, rows: i32, cols: i32): void {
+  const bytes = (<usize>cols) << 2;
+  for (let row = 0; row < rows; row++) {
+    const r = load<f32>(rstd);
+    const slope: f32 = (alongRow(dy, weight, x, cols, 0, 0) * r) / <f32>cols;
+    rowGrad(dx, dy, weight, x, cols, 0, 0, r, 0, slope);
+    dx += bytes;
+    dy += bytes;
+    x += bytes;
+    rstd += 4;
+  }
+}
+
+/** dweight[j] = Σᵢ dy[i, j] · x[i, j] · rstd[i] */
+export function rmsNormWeightGrad(dw: usize, dy: usize, x: usize, rstd: usize, rows: i32, cols: i32): void {
+  sumColumns<RmsTerm>(dw, dy, x, rstd, rows, cols);
+}
+
+/**
+ * y = (x − μ) · r · weight + bias with r = 1 / √(variance + eps).
+ * `stats` [rows, 3] saves μ rounded, what the rounding lost, and r: a mean of 1000 loses nothing of a unit variance.
+ */
+export function layerNorm(
+  y: usize,
+  stats: usize,
+  x: usize,
+  weight: usize,
+  bias: usize,
+  rows: i32,
+  cols: i32,
+  eps: f32,
+): void {
+  const bytes = (<usize>cols) << 2;
+  for (let row = 0; row < rows; row++) {
+    const mean: f32 = sumRow<Value>(x, 0, 0, cols, 0, 0) / <f32>cols;
+    const lost: f32 = sumRow<Deviation>(x, 0, 0, cols, mean, 0) / <f32>cols;
+    const r: f32 = 1 / sqrt<f32>(sumRow<SquaredDeviation>(x, 0, 0, cols, mean, lost) / <f32>cols + eps);
+    store<f32>(stats, mean);
+    store<f32>(stats, lost, 4);
+    store<f32>(stats, r, 8);
+    affine(y, x, weight, bias, cols, mean, lost, r);
+    x += bytes;
+    y += bytes;
+    stats += 12;
+  }
+}
+
+/** dx = r · (g − mean(g) − x̂ · mean(g · x̂)) with g = dy · weight, x̂ = (x − μ) · r */
+export function layerNormGrad(dx: usize, dy: usize, x: usize, weight: usize, stats: usize, rows: i32, cols: i32): void {
+  const bytes = (<usize>cols) << 2;
+  for (let row = 0; row < rows; row++) {
+    const mean = load<f32>(stats);
+    const lost = load<f32>(stats, 4);
+    const r = load<f32>(stats, 8);
+    const shift: f32 =
+      (weight ? sumRow<Product>(dy, weight, 0, cols, 0, 0) : sumRow<Value>(dy, 0, 0, cols, 0, 0)) / <f32>cols;
+    const slope: f32 = (alongRow(dy, weight, x, cols, mean, lost) * r) / <f32>cols;
+    rowGrad(dx, dy, weight, x, cols, mean, lost, r, shift, slope);
+    dx += bytes;
+    dy += bytes;
+    x += bytes;
+    stats += 12;
+  }
+}
+
+/** dweight[j] = Σᵢ dy[i, j] · x̂[i, j] */
+export function layerNormWeightGrad(dw: usize, dy: usize, x: usize, stats: usize, rows: i32, cols: i32): void {
+  sumColumns<LayerTerm>(dw, dy, x, stats, rows, cols);
+}
+
+// Everything below computes on one row or one strip of columns. A term reads its operands at an address: `n` lanes of a
+// tail, or a whole vector for n = 0, which the compiler knows at each place of use.
+
+// @ts-ignore: decorator
+@inline
+function get(x: usize, n: usize): v128 {
+  return n == 0 ? v128.load(x) : loadTail(x, n);
+}
+
+// @ts-ignore: decorator
+@inline
+function put(y: usize, v: v128, n: usize): void {
+  if (n == 0) v128.store(y, v);
+  else storeTail(y, v, n);
+}
+
+/** The first `n` lanes; the others are 0. */
+// @ts-ignore: decorator
+@inline
+function firstLanes(v: v128, n: usize): v128 {
+  return v128.and(v, i32x4.gt_s(i32x4.splat(<i32>n), i32x4(0, 1, 2, 3)));
+}
+
+/** x − mean − lost */
+// @ts-ignore: decorator
+@inline
+function centered(x: v128, mean: v128, lost: v128): v128 {
+  return f32x4.sub(f32x4.sub(x, mean), lost);
+}
+
+@final
+class Value {
+  @inline
+  at(a: usize, b: usize, c: usize, mean: v128, lost: v128, n: usize): v128 {
+    return get(a, n);
+  }
+}
+
+@final
+class Product {
+  @inline
+  at(a: usize, b: usize, c: usize, mean: v128, lost: v128, n: usize): v128 {
+    return f32x4.mul(get(a, n), get(b, n));
+  }
+}
+
+@final
+class Deviation {
+  @inline
+  at(a: usize, b: usize, c: usize, mean: v128, lost: v128, n: usize): v128 {
+    return f32x4.sub(get(a, n), mean);
+  }
+}
+
+@final
+class SquaredDeviation {
+  @inline
+  at(a: usize, b: usize, c: usize, mean: v128, lost: v128, n: usize): v128 {
+    const d = centered(get(a, n), mean, lost);
+    return f32x4.mul(d, d);
+  }
+}
+
+/** a · (b − μ) */
+@final
+class ProductWithCentered {
+  @inline
+  at(a: usize, b: usize, c: usize, mean: v128, lost: v128, n: usize): v128 {
+    return f32x4.mul(get(a, n), centered(get(b, n), mean, lost));
+  }
+}
+
+/** a · c · (b − μ) */
+@final
+class WeightedProductWithCentered {
+  @inline
+  at(a: usize, b: usize, c: usize, mean: v128, lost: v128, n: usize): v128 {
+    return f32x4.mul(f32x4.mul(get(a, n), get(c, n)), centered(get(b, n), mean, lost));
+  }
+}
+
+/** Σ term over `cols` elements: four vector accumulators, added as (0 + 1) + (2 + 3), then the lanes. */
+// @ts-ignore: decorator
+@inline
+function sumRow<Term>(a: usize, b: usize, c: usize, cols: i32, mean: f32, lost: f32): f32 {
+  const term = changetype<Term>(0);
+  const m = f32x4.splat(mean);
+  const l = f32x4.splat(lost);
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  let i: usize = 0;
+  for (const end = (<usize>cols & ~15) << 2; i < end; i += 64) {
+    // @ts-ignore: Term is one of the classes above
+    s0 = f32x4.add(s0, term.at(a + i, b + i, c + i, m, l, 0));
+    // @ts-ignore: Term is one of the classes above
+    s1 = f32x4.add(s1, term.at(a + i + 16, b + i + 16, c + i + 16, m, l, 0));
+    // @ts-ignore: Term is one of the classes above
+    s2 = f32x4.add(s2, term.at(a + i + 32, b + i + 32, c + i + 32, m, l, 0));
+    // @ts-ignore: Term is one of the classes above
+    s3 = f32x4.add(s3, term.at(a + i + 48, b + i + 48, c + i + 48, m, l, 0));
+  }
+  for (const end = (<usize>cols & ~3) << 2; i < end; i += 16) {
+    // @ts-ignore: Term is one of the classes above
+    s0 = f32x4.add(s0, term.at(a + i, b + i, c + i, m, l, 0));
+  }
+  const tail = <usize>cols & 3;
+  // @ts-ignore: Term is one of the classes above
+  if (tail) s1 = f32x4.add(s1, firstLanes(term.at(a + i, b + i, c + i, m, l, tail), tail));
+  return sumLanes(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
+}
+
+/** Σ dy · weight · (x − μ) */
+function alongRow(dy: usize, weight: usize, x: usize, cols: i32, mean: f32, lost: f32): f32 {
+  if (weight) return sumRow<WeightedProductWithCentered>(dy, x, weight, cols, mean, lost);
+  return sumRow<ProductWithCentered>(dy, x, 0, cols, mean, lost);
+}
+
+/** y = (x − μ) · r · weight + bias */
+// @ts-ignore: decorator
+@inline
+function affine(y: usize, x: usize, weight: usize, bias: usize, cols: i32, mean: f32, lost: f32, r: f32): void {
+  const m = f32x4.splat(mean);
+  const l = f32x4.splat(lost);
+  const scale = f32x4.splat(r);
+  let i: usize = 0;
+  for (const end = (<usize>cols & ~3) << 2; i < end; i += 16) affineAt(y, x, weight, bias, i, m, l, scale, 0);
+  const tail = <usize>cols & 3;
+  if (tail) affineAt(y, x, weight, bias, i, m, l, scale, tail);
+}
+
+// @ts-ignore: decorator
+@inline
+function affineAt(
+  y: usize,
+  x: usize,
+  weight: usize,
+  bias: usize,
+  i: usize,
+  m: v128,
+  l: v128,
+  scale: v128,
+  n: usize,
+): void {
+  let v = f32x4.mul(centered(get(x + i, n), m, l), scale);
+  if (weight) v = f32x4.mul(v, get(weight + i, n));
+  if (bias) v = f32x4.add(v, get(bias + i, n));
+  put(y + i, v, n);
+}
+
+/** dx = r · (dy · weight − shift − (x − μ) · r · slope) */
+// @ts-ignore: decorator
+@inline
+function rowGrad(
+  dx: usize,
+  dy: usize,
+  weight: usize,
+  x: usize,
+  cols: i32,
+  mean: f32,
+  lost: f32,
+  r: f32,
+  shift: f32,
+  slope: f32,
+): void {
+  const m = f32x4.splat(mean);
+  const l = f32x4.splat(lost);
+  const scale = f32x4.splat(r);
+  const shifts = f32x4.splat(shift);
+  const slopes = f32x4.splat(r * slope);
+  let i: usize = 0;
+  for (const end = (<usize>cols & ~3) << 2; i < end; i += 16)
+    rowGradAt(dx, dy, weight, x, i, m, l, scale, shifts, slopes, 0);
+  const tail = <usize>cols & 3;
+  if (tail) rowGradAt(dx, dy, weight, x, i, m, l, scale, shifts, slopes, tail);
+}
+
+// @ts-ignore: decorator
+@inline
+function rowGradAt(
+  dx: usize,
+  dy: usize,
+  weight: usize,
+  x: usize,
+  i: usize,
+  m: v128,
+  l: v128,
+  scale: v128,
+  shifts: v128,
+  slopes: v128,
+  n: usize,
+): void {
+  let g = get(dy + i, n);
+  if (weight) g = f32x4.mul(g, get(weight + i, n));
+  const along = f32x4.mul(centered(get(x + i, n), m, l), slopes);
+  put(dx + i, f32x4.mul(scale, f32x4.sub(f32x4.sub(g, shifts), along)), n);
+}
+
+/** dy · x̂ of one row, whose statistics are r alone. */
+@final
+class RmsTerm {
+  @inline
+  at(dy: usize, x: usize, stats: usize, n: usize): v128 {
+    return f32x4.mul(get(dy, n), f32x4.mul(get(x, n), v128.load32_splat(stats)));
+  }
+
+  @inline
+  statsBytes(): usize {
+    return 4;
+  }
+}
+
+/** dy · x̂ of one row, whose statistics are μ, what its rounding lost, and r. */
+@final
+class LayerTerm {
+  @inline
+  at(dy: usize, x: usize, stats: usize, n: usize): v128 {
+    const d = centered(get(x, n), v128.load32_splat(stats), v128.load32_splat(stats, 4));
+    return f32x4.mul(get(dy, n), f32x4.mul(d, v128.load32_splat(stats, 8)));
+  }
+
+  @inline
+  statsBytes(): usize {
+    return 12;
+  }
+}
+
+/** dw[j] = Σᵢ term[i, j], strip by strip of columns, in blocks of rows. */
+// @ts-ignore: decorator
+@inline
+function sumColumns<Term>(dw: usize, dy: usize, x: usize, stats: usize, rows: i32, cols: i32): void {
+  const row = (<usize>cols) << 2;
+  let j: usize = 0;
+  for (const end = (<usize>cols & ~15) << 2; j < end; j += 64) sumStrip<Term>(dw + j, dy + j, x + j, stats, rows, row);
+  for (const end = (<usize>cols & ~3) << 2; j < end; j += 16)
+    sumColumn<Term>(dw + j, dy + j, x + j, stats, rows, row, 0);
+  const tail = <usize>cols & 3;
+  if (tail) sumColumn<Term>(dw + j, dy + j, x + j, stats, rows, row, tail);
+}
+
+/** Sixteen columns: one cache line of each row. */
+// @ts-ignore: decorator
+@inline
+function sumStrip<Term>(dw: usize, dy: usize, x: usize, stats: usize, rows: i32, row: usize): void {
+  const term = changetype<Term>(0);
+  let t0 = f32x4.splat(0);
+  let t1 = t0;
+  let t2 = t0;
+  let t3 = t0;
+  while (rows > 0) {
+    let s0 = f32x4.splat(0);
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    for (let i = min(rows, BLOCK); i > 0; i--) {
+      // @ts-ignore: Term is one of the classes above
+      s0 = f32x4.add(s0, term.at(dy, x, stats, 0));
+      // @ts-ignore: Term is one of the classes above
+      s1 = f32x4.add(s1, term.at(dy + 16, x + 16, stats, 0));
+      // @ts-ignore: Term is one of the classes above
+      s2 = f32x4.add(s2, term.at(dy + 32, x + 32, stats, 0));
+      // @ts-ignore: Term is one of the classes above
+      s3 = f32x4.add(s3, term.at(dy + 48, x + 48, stats, 0));
+      dy += row;
+      x += row;
+      // @ts-ignore: Term is one of the classes above
+      stats += term.statsBytes();
+    }
+    t0 = f32x4.add(t0, s0);
+    t1 = f32x4.add(t1, s1);
+    t2 = f32x4.add(t2, s2);
+    t3 = f32x4.add(t3, s3);
+    rows -= BLOCK;
+  }
+  v128.store(dw, t0);
+  v128.store(dw, t1, 16);
+  v128.store(dw, t2, 32);
+  v128.store(dw, t3, 48);
+}
+
+/** Four columns, or the `n` of a tail. */
+// @ts-ignore: decorator
+@inline
+function sumColumn<Term>(dw: usize, dy: usize, x: usize, stats: usize, rows: i32, row: usize, n: usize): void {
+  const term = changetype<Term>(0);
+  let t = f32x4.splat(0);
+  while (rows > 0) {
+    let s = f32x4.splat(0);
+    for (let i = min(rows, BLOCK); i > 0; i--) {
+      // @ts-ignore: Term is one of the classes above
+      s = f32x4.add(s, term.at(dy, x, stats, n));
+      dy += row;
+      x += row;
+      // @ts-ignore: Term is one of the classes above
+      stats += term.statsBytes();
+    }
+    t = f32x4.add(t, s);
+    rows -= BLOCK;
+  }
+  put(dw, t, n);
+}

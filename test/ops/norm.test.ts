@@ -1,0 +1,119 @@
+import { describe, expect, test } from "vitest";
+import { F, scope, tensor } from "../../src/index.js";
+import { checkOp, expectClose } from "../support/checkOp.js";
+import { at, build, type Nd } from "../support/reference.js";
+
+const cols = [1, 3, 4, 5, 7, 16, 17, 64, 70];
+const withAffine = cols.map((n) => [[3, n], [n], [n]]);
+
+/** Mean and variance of each row of the last dimension. */
+function moments(x: Nd, index: number[]): { mean: number; variance: number; square: number } {
+  const n = x.shape[x.shape.length - 1];
+  const row = Array.from({ length: n }, (_, j) => at(x, [...index.slice(0, -1), j]));
+  const mean = row.reduce((sum, v) => sum + v, 0) / n;
+  return {
+    mean,
+    variance: row.reduce((sum, v) => sum + (v - mean) * (v - mean), 0) / n,
+    square: row.reduce((sum, v) => sum + v * v, 0) / n,
+  };
+}
+
+function layerNorm(x: Nd, weight?: Nd, bias?: Nd, eps = 1e-5): Nd {
+  return build(x.shape, (index) => {
+    const { mean, variance } = moments(x, index);
+    const normal = (at(x, index) - mean) / Math.sqrt(variance + eps);
+    return normal * (weight ? at(weight, index) : 1) + (bias ? at(bias, index) : 0);
+  });
+}
+
+function rmsNorm(x: Nd, weight?: Nd, eps = 1.1920929e-7): Nd {
+  return build(
+    x.shape,
+    (index) => (at(x, index) / Math.sqrt(moments(x, index).square + eps)) * (weight ? at(weight, index) : 1),
+  );
+}
+
+// Gradients divide by the row's deviation, which is small for some of these rows: rounding grows with 1/σ.
+const tolerance = { absolute: 2e-5, relative: 2e-5 };
+
+describe("normalization", () => {
+  test("layerNorm with weight and bias", () =>
+    checkOp({
+      op: (x, weight, bias) => F.layerNorm(x, [x.shape[1]], { weight, bias, eps: 1e-2 }),
+      reference: (x, weight, bias) => layerNorm(x, weight, bias, 1e-2),
+      shapes: withAffine,
+      tolerance,
+    }));
+
+  test("layerNorm without", () =>
+    checkOp({
+      op: (x) => F.layerNorm(x, [x.shape[x.ndim - 1]], { eps: 1e-2 }),
+      reference: (x) => layerNorm(x, undefined, undefined, 1e-2),
+      shapes: [[[2, 3, 5]], [[0, 4]], [[130, 6]]],
+      tolerance,
+    }));
+
+  test("layerNorm over several dimensions", () =>
+    scope(() => {
+      const x = tensor(
+        Float32Array.from({ length: 24 }, (_, i) => Math.sin(i)),
+        { shape: [2, 3, 4] },
+      );
+      expect([...F.layerNorm(x, [3, 4]).data()]).toEqual([...F.layerNorm(x.reshape([2, 12]), [12]).data()]);
+    }));
+
+  test("rmsNorm with weight", () =>
+    checkOp({
+      op: (x, weight) => F.rmsNorm(x, [x.shape[1]], { weight, eps: 1e-3 }),
+      reference: (x, weight) => rmsNorm(x, weight, 1e-3),
+      shapes: cols.map((n) => [[3, n], [n]]),
+      tolerance,
+    }));
+
+  test("rmsNorm without, over many rows", () =>
+    checkOp({
+      op: (x) => F.rmsNorm(x, [x.shape[1]], { eps: 1e-3 }),
+      reference: (x) => rmsNorm(x, undefined, 1e-3),
+      shapes: [[[150, 5]], [[0, 3]]],
+      tolerance,
+    }));
+
+  test("weight gradients over more rows than a block", () =>
+    checkOp({
+      op: (x, weight, bias) => F.layerNorm(x, [x.shape[1]], { weight, bias, eps: 1e-2 }),
+      reference: (x, weight, bias) => layerNorm(x, weight, bias, 1e-2),
+      shapes: [[[150, 6], [6], [6]]],
+      tolerance: { absolute: 1e-4, relative: 1e-5 },
+    }));
+
+  test("a mean of 1000 keeps a unit variance", () =>
+    scope(() => {
+      const values = Float32Array.from({ length: 768 }, (_, i) => 1000 + Math.sin(i * 1.7) * Math.SQRT2);
+      const expected = layerNorm({ shape: [1, 768], data: Float64Array.from(values) });
+      expectClose(F.layerNorm(tensor(values, { shape: [1, 768] }), [768]).data(), expected.data);
+    }));
+
+  test("NaN and infinity spread over their row alone", () =>
+    scope(() => {
+      const y = F.layerNorm(
+        tensor([
+          [1, Number.NaN, 2],
+          [1, 2, 4],
+          [1, Number.POSITIVE_INFINITY, 2],
+        ]),
+        [3],
+      ).toArray() as number[][];
+      expect(y[0].every(Number.isNaN)).toBe(true);
+      expect(y[1].every(Number.isFinite)).toBe(true);
+      expect(y[2].every(Number.isNaN)).toBe(true);
+    }));
+
+  test("shapes that do not fit are errors", () =>
+    scope(() => {
+      const x = tensor([[1, 2, 3]]);
+      expect(() => F.layerNorm(x, [4])).toThrow(/layerNorm: normalizedShape .* got \[4\] for \[1, 3\]/);
+      expect(() => F.rmsNorm(x, [3], { weight: tensor([1]) })).toThrow(
+        /rmsNorm: weight and bias must have .*\[3\], got \[1\]/,
+      );
+    }));
+});
