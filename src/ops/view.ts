@@ -2,7 +2,7 @@
 import { copyInto, dense } from "../copy.js";
 import { ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
-import { broadcastStrides, type Dim, inferShape, normalizeDim, reshapeStrides, type Shape, sizeOf } from "../shape.js";
+import { broadcastStrides, denseStrides, type Dim, inferShape, normalizeDim, reshapeStrides, type Shape, sizeOf } from "../shape.js";
 import { alias, empty, type Tensor } from "../tensor.js";
 import { zeros } from "./create.js";
 import { sumTo } from "./reduce.js";
@@ -12,7 +12,8 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   const target = inferShape("reshape", shape, x.size);
   const strides = reshapeStrides(x.shape, x.strides, target);
   const source = strides ? x : dense(x);
-  const y = alias(source, target, strides ?? undefined, source.offset);
+  const y = alias(source, target, strides ?? denseStrides(target));
+  if (source !== x) source.dispose();
   return record("reshape", y, [x], [], [(dy) => reshape(dy, x.shape)]);
 }
 
