@@ -53,6 +53,36 @@ export function zip(a: Nd, b: Nd, f: (a: number, b: number) => number): Nd {
   return build(shape, (index) => f(at(a, index), at(b, index)));
 }
 
+/** a·b over the last two dimensions, the others broadcast. */
+export function matmul(a: Nd, b: Nd): Nd {
+  const [m, k] = a.shape.slice(-2);
+  const n = b.shape[b.shape.length - 1];
+  const stack = (x: Nd): Nd => {
+    const shape = x.shape.slice(0, -2);
+    return { shape, data: Float64Array.from({ length: size(shape) }, (_, i) => i) };
+  };
+  const stackOfB = size(b.shape.slice(0, -2));
+  const pairs = zip(stack(a), stack(b), (i, j) => i * stackOfB + j);
+  const y = new Float64Array(pairs.data.length * m * n);
+  pairs.data.forEach((pair, t) => {
+    const [fromA, fromB] = [Math.floor(pair / stackOfB) * m * k, (pair % stackOfB) * k * n];
+    for (let i = 0; i < m; i++) {
+      for (let j = 0; j < n; j++) {
+        let sum = 0;
+        for (let p = 0; p < k; p++) sum += a.data[fromA + i * k + p] * b.data[fromB + p * n + j];
+        y[(t * m + i) * n + j] = sum;
+      }
+    }
+  });
+  return { shape: [...pairs.shape, m, n], data: y };
+}
+
+/** Swaps the last two dimensions. */
+export function transpose(x: Nd): Nd {
+  const swap = (v: readonly number[]) => [...v.slice(0, -2), v[v.length - 1], v[v.length - 2]];
+  return build(swap(x.shape), (index) => at(x, swap(index)));
+}
+
 /** Uniform in [low, high), the same numbers for the same seed. */
 export function random(seed: number, low = -2, high = 2): () => number {
   let state = seed | 0;
