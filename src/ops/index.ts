@@ -1,3 +1,9 @@
+/** `F`: every public operation. Those whose first parameter is a tensor are methods too (methods.ts). */
+export { linear } from "./linear.js";
+export { matmul } from "./matmul.js";
+export { type LayerNormOptions, layerNorm, type RMSNormOptions, rmsNorm } from "./norm.js";
+export { relu } from "./unary.js";
+export {
   cat,
   chunk,
   expand,
@@ -12,10 +18,4 @@
   transpose,
   unsqueeze,
   view,
-/** `F`: every public operation. Those whose first parameter is a tensor are methods too (methods.ts). */
-export {
-export { linear } from "./linear.js";
-export { matmul } from "./matmul.js";
-export { relu } from "./unary.js";
-export { type LayerNormOptions, layerNorm, type RMSNormOptions, rmsNorm } from "./norm.js";
 } from "./view.js";
