@@ -1,7 +1,7 @@
 /** Recording operations and walking them backward. Knows tensors, and no operation. */
 import { accumulate, clone } from "./copy.js";
 import { showShape } from "./errors.js";
-import { currentScope, moveTo, rejectThenable, Scope, scope } from "./scope.js";
+import { currentScope, keep, moveTo, rejectThenable, Scope, scope } from "./scope.js";
 import { sameShape } from "./shape.js";
 import type { Storage } from "./storage.js";
 import { alias, empty, setHistory, type Tensor } from "./tensor.js";
@@ -133,6 +133,29 @@ export function record<const Inputs extends readonly (Tensor | undefined)[]>(
   const targets = wanted ? inputs.map((x, i) => (x?.requiresGrad && rules[i] ? x : null)) : [];
   setHistory(output, op, wanted ? new GraphNode(op, output.shape, targets, rules, saved) : null);
   return output;
+}
+
+/** The vjps of inputs whose gradients are computed together: the first that runs computes all, the rest take theirs. */
+export function jointVjps<const Inputs extends readonly Tensor[]>(
+  inputs: Inputs,
+  gradients: (dy: Tensor) => { readonly [K in keyof Inputs]: Tensor },
+): Vjps<Inputs> {
+  const wanted = inputs.map((x) => x.requiresGrad);
+  const waiting = new Map<number, Tensor>();
+  let source: Tensor | null = null;
+  const vjps = inputs.map((_, i) => (dy: Tensor) => {
+    if (source !== dy || !waiting.has(i)) {
+      for (const g of waiting.values()) g.dispose();
+      waiting.clear();
+      source = dy;
+      for (const [j, g] of gradients(dy).entries()) if (wanted[j]) waiting.set(j, keep(g));
+    }
+    const g = waiting.get(i) as Tensor;
+    waiting.delete(i);
+    moveTo(currentScope(), g);
+    return g;
+  });
+  return vjps as unknown as Vjps<Inputs>;
 }
 
 export interface BackwardOptions {
