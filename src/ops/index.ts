@@ -1,7 +1,9 @@
 /** `F`: every public operation. Those whose first parameter is a tensor are methods too (methods.ts). */
+export { type AttentionOptions, scaledDotProductAttention } from "./attention.js";
 export { linear } from "./linear.js";
 export { matmul } from "./matmul.js";
 export { type LayerNormOptions, layerNorm, type RMSNormOptions, rmsNorm } from "./norm.js";
+export { type RotaryOptions, rotaryEmbedding } from "./rotary.js";
 export { relu } from "./unary.js";
 export {
   cat,
