@@ -11,7 +11,11 @@ const counted = (shape: number[], dtype: "float32" | "int32" | "uint8") =>
 const views: Record<string, (x: Tensor) => Tensor> = {
   dense: (x) => x,
   reversed: (x) => F.permute(x, [...x.shape.keys()].reverse()),
-  rotated: (x) => F.permute(x, [...x.shape.keys()].map((d) => (d + 1) % x.ndim)),
+  rotated: (x) =>
+    F.permute(
+      x,
+      [...x.shape.keys()].map((d) => (d + 1) % x.ndim),
+    ),
   narrowed: (x) => x.shape.reduce((y, extent, d) => F.narrow(y, d, extent > 2 ? 1 : 0, Math.max(1, extent - 2)), x),
   expanded: (x) => F.expand(F.narrow(x, -1, 0, 1), x.shape),
 };

@@ -1,8 +1,11 @@
 /** `F`: every public operation. Those whose first parameter is a tensor are methods too (methods.ts). */
 export { type AttentionOptions, scaledDotProductAttention } from "./attention.js";
+export { add, div, maximum, minimum, mul, sub } from "./binary.js";
+export { clone } from "./copy.js";
 export { linear } from "./linear.js";
 export { matmul } from "./matmul.js";
 export { type LayerNormOptions, layerNorm, type RMSNormOptions, rmsNorm } from "./norm.js";
+export { amax, amax as max, amin, amin as min, argmax, argmin, mean, type ReduceOptions, sum } from "./reduce.js";
 export { type RotaryOptions, rotaryEmbedding } from "./rotary.js";
 export { relu } from "./unary.js";
 export {
