@@ -7,7 +7,25 @@ import { heapStats } from "./wasm/memory.js";
 
 export { OutOfMemoryError, ShapeError, StateDictError, UseAfterFreeError } from "./errors.js";
 export { type BackwardOptions, backward, noGrad, record, type Vjp, type Vjps } from "./graph.js";
-export { full, ones, type TensorData, type TensorOptions, tensor, zeros } from "./ops/create.js";
+export {
+  arange,
+  eye,
+  full,
+  linspace,
+  ones,
+  onesLike,
+  type RandomOptions,
+  rand,
+  randint,
+  randn,
+  randnLike,
+  type TensorData,
+  type TensorOptions,
+  tensor,
+  zeros,
+  zerosLike,
+} from "./ops/create.js";
+export { getRngState, manualSeed, type RngState, setRngState } from "./random.js";
 export { type InitOptions, init, type RuntimeInfo, runtimeInfo, shutdown, version } from "./runtime.js";
 export { keep, openScope, type Scope, scope } from "./scope.js";
 export type { Dim, Shape } from "./shape.js";
