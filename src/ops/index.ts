@@ -2,6 +2,9 @@
 export { type AttentionOptions, scaledDotProductAttention } from "./attention.js";
 export { add, div, maximum, minimum, mul, sub } from "./binary.js";
 export { clone } from "./copy.js";
+export { type DropoutOptions, dropout } from "./dropout.js";
+export { type EmbeddingOptions, embedding } from "./gather.js";
+export { add_, type ClampOptions, clamp_, copy_, fill_, mul_, normal_, uniform_, zero_ } from "./inplace.js";
 export { linear } from "./linear.js";
 export { matmul } from "./matmul.js";
 export { type LayerNormOptions, layerNorm, type RMSNormOptions, rmsNorm } from "./norm.js";
