@@ -5,6 +5,7 @@ export * from "./half";
 export * from "./matmul";
 export * from "./rotary";
 export * from "./runtime";
+export * from "./scalar";
 export * from "./unary";
 export * from "./reduce";
 export * from "./gather";
