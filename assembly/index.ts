@@ -12,3 +12,5 @@ export * from "./gather";
 export * from "./random";
 export * from "./optim";
 export * from "./norm";
+export * from "./loss";
+export * from "./softmax";

@@ -2,7 +2,7 @@
  * Normalization of rows: [rows, cols] dense. A weight or bias of address 0 is absent.
  * Row kernels may be split by rows and column kernels (`…WeightGrad`) by columns without changing a bit.
  */
-import { loadTail, storeTail, sumLanes } from "./simd";
+import { get, mapRow, Product, put, sumRow, Value } from "./rows";
 
 /** Rows that one partial sum of a column covers: errors grow with this and with rows / this, not with rows. */
 const BLOCK = 64;
@@ -93,50 +93,11 @@ export function layerNormWeightGrad(dw: usize, dy: usize, x: usize, stats: usize
   sumColumns<LayerTerm>(dw, dy, x, stats, rows, cols);
 }
 
-// Everything below computes on one row or one strip of columns. A term reads its operands at an address: `n` lanes of a
-// tail, or a whole vector for n = 0, which the compiler knows at each place of use.
-
-// @ts-ignore: decorator
-@inline
-function get(x: usize, n: usize): v128 {
-  return n == 0 ? v128.load(x) : loadTail(x, n);
-}
-
-// @ts-ignore: decorator
-@inline
-function put(y: usize, v: v128, n: usize): void {
-  if (n == 0) v128.store(y, v);
-  else storeTail(y, v, n);
-}
-
-/** The first `n` lanes; the others are 0. */
-// @ts-ignore: decorator
-@inline
-function firstLanes(v: v128, n: usize): v128 {
-  return v128.and(v, i32x4.gt_s(i32x4.splat(<i32>n), i32x4(0, 1, 2, 3)));
-}
-
 /** x − mean − lost */
 // @ts-ignore: decorator
 @inline
 function centered(x: v128, mean: v128, lost: v128): v128 {
   return f32x4.sub(f32x4.sub(x, mean), lost);
-}
-
-@final
-class Value {
-  @inline
-  at(a: usize, b: usize, c: usize, mean: v128, lost: v128, n: usize): v128 {
-    return get(a, n);
-  }
-}
-
-@final
-class Product {
-  @inline
-  at(a: usize, b: usize, c: usize, mean: v128, lost: v128, n: usize): v128 {
-    return f32x4.mul(get(a, n), get(b, n));
-  }
 }
 
 @final
@@ -174,79 +135,67 @@ class WeightedProductWithCentered {
   }
 }
 
-/** Σ term over `cols` elements: four vector accumulators, added as (0 + 1) + (2 + 3), then the lanes. */
-// @ts-ignore: decorator
-@inline
-function sumRow<Term>(a: usize, b: usize, c: usize, cols: i32, mean: f32, lost: f32): f32 {
-  const term = changetype<Term>(0);
-  const m = f32x4.splat(mean);
-  const l = f32x4.splat(lost);
-  let s0 = f32x4.splat(0);
-  let s1 = s0;
-  let s2 = s0;
-  let s3 = s0;
-  let i: usize = 0;
-  for (const end = (<usize>cols & ~15) << 2; i < end; i += 64) {
-    // @ts-ignore: Term is one of the classes above
-    s0 = f32x4.add(s0, term.at(a + i, b + i, c + i, m, l, 0));
-    // @ts-ignore: Term is one of the classes above
-    s1 = f32x4.add(s1, term.at(a + i + 16, b + i + 16, c + i + 16, m, l, 0));
-    // @ts-ignore: Term is one of the classes above
-    s2 = f32x4.add(s2, term.at(a + i + 32, b + i + 32, c + i + 32, m, l, 0));
-    // @ts-ignore: Term is one of the classes above
-    s3 = f32x4.add(s3, term.at(a + i + 48, b + i + 48, c + i + 48, m, l, 0));
-  }
-  for (const end = (<usize>cols & ~3) << 2; i < end; i += 16) {
-    // @ts-ignore: Term is one of the classes above
-    s0 = f32x4.add(s0, term.at(a + i, b + i, c + i, m, l, 0));
-  }
-  const tail = <usize>cols & 3;
-  // @ts-ignore: Term is one of the classes above
-  if (tail) s1 = f32x4.add(s1, firstLanes(term.at(a + i, b + i, c + i, m, l, tail), tail));
-  return sumLanes(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
-}
-
 /** Σ dy · weight · (x − μ) */
 function alongRow(dy: usize, weight: usize, x: usize, cols: i32, mean: f32, lost: f32): f32 {
   if (weight) return sumRow<WeightedProductWithCentered>(dy, x, weight, cols, mean, lost);
   return sumRow<ProductWithCentered>(dy, x, 0, cols, mean, lost);
 }
 
-/** y = (x − μ) · r · weight + bias */
-// @ts-ignore: decorator
-@inline
+/** (x − μ) · r */
+@final
+class Normal {
+  @inline
+  at(x: usize, w: usize, b: usize, mean: v128, lost: v128, r: v128, s: v128, t: v128, n: usize): v128 {
+    return f32x4.mul(centered(get(x, n), mean, lost), r);
+  }
+}
+
+/** (x − μ) · r · weight */
+@final
+class ScaledNormal {
+  @inline
+  at(x: usize, w: usize, b: usize, mean: v128, lost: v128, r: v128, s: v128, t: v128, n: usize): v128 {
+    return f32x4.mul(f32x4.mul(centered(get(x, n), mean, lost), r), get(w, n));
+  }
+}
+
+/** (x − μ) · r · weight + bias */
+@final
+class AffineNormal {
+  @inline
+  at(x: usize, w: usize, b: usize, mean: v128, lost: v128, r: v128, s: v128, t: v128, n: usize): v128 {
+    return f32x4.add(f32x4.mul(f32x4.mul(centered(get(x, n), mean, lost), r), get(w, n)), get(b, n));
+  }
+}
+
+/** y = (x − μ) · r · weight + bias; a bias comes with a weight. */
 function affine(y: usize, x: usize, weight: usize, bias: usize, cols: i32, mean: f32, lost: f32, r: f32): void {
-  const m = f32x4.splat(mean);
-  const l = f32x4.splat(lost);
-  const scale = f32x4.splat(r);
-  let i: usize = 0;
-  for (const end = (<usize>cols & ~3) << 2; i < end; i += 16) affineAt(y, x, weight, bias, i, m, l, scale, 0);
-  const tail = <usize>cols & 3;
-  if (tail) affineAt(y, x, weight, bias, i, m, l, scale, tail);
+  if (bias) mapRow<AffineNormal>(y, x, weight, bias, cols, mean, lost, r);
+  else if (weight) mapRow<ScaledNormal>(y, x, weight, 0, cols, mean, lost, r);
+  else mapRow<Normal>(y, x, 0, 0, cols, mean, lost, r);
 }
 
-// @ts-ignore: decorator
-@inline
-function affineAt(
-  y: usize,
-  x: usize,
-  weight: usize,
-  bias: usize,
-  i: usize,
-  m: v128,
-  l: v128,
-  scale: v128,
-  n: usize,
-): void {
-  let v = f32x4.mul(centered(get(x + i, n), m, l), scale);
-  if (weight) v = f32x4.mul(v, get(weight + i, n));
-  if (bias) v = f32x4.add(v, get(bias + i, n));
-  put(y + i, v, n);
+/** r · (dy − shift − (x − μ) · slope) */
+@final
+class Gradient {
+  @inline
+  at(dy: usize, x: usize, w: usize, mean: v128, lost: v128, r: v128, shift: v128, slope: v128, n: usize): v128 {
+    const along = f32x4.mul(centered(get(x, n), mean, lost), slope);
+    return f32x4.mul(r, f32x4.sub(f32x4.sub(get(dy, n), shift), along));
+  }
 }
 
-/** dx = r · (dy · weight − shift − (x − μ) · r · slope) */
-// @ts-ignore: decorator
-@inline
+/** r · (dy · weight − shift − (x − μ) · slope) */
+@final
+class WeightedGradient {
+  @inline
+  at(dy: usize, x: usize, w: usize, mean: v128, lost: v128, r: v128, shift: v128, slope: v128, n: usize): v128 {
+    const along = f32x4.mul(centered(get(x, n), mean, lost), slope);
+    return f32x4.mul(r, f32x4.sub(f32x4.sub(f32x4.mul(get(dy, n), get(w, n)), shift), along));
+  }
+}
+
+/** dx = r · (dy · weight − shift − x̂ · slope) */
 function rowGrad(
   dx: usize,
   dy: usize,
@@ -259,37 +208,8 @@ function rowGrad(
   shift: f32,
   slope: f32,
 ): void {
-  const m = f32x4.splat(mean);
-  const l = f32x4.splat(lost);
-  const scale = f32x4.splat(r);
-  const shifts = f32x4.splat(shift);
-  const slopes = f32x4.splat(r * slope);
-  let i: usize = 0;
-  for (const end = (<usize>cols & ~3) << 2; i < end; i += 16)
-    rowGradAt(dx, dy, weight, x, i, m, l, scale, shifts, slopes, 0);
-  const tail = <usize>cols & 3;
-  if (tail) rowGradAt(dx, dy, weight, x, i, m, l, scale, shifts, slopes, tail);
-}
-
-// @ts-ignore: decorator
-@inline
-function rowGradAt(
-  dx: usize,
-  dy: usize,
-  weight: usize,
-  x: usize,
-  i: usize,
-  m: v128,
-  l: v128,
-  scale: v128,
-  shifts: v128,
-  slopes: v128,
-  n: usize,
-): void {
-  let g = get(dy + i, n);
-  if (weight) g = f32x4.mul(g, get(weight + i, n));
-  const along = f32x4.mul(centered(get(x + i, n), m, l), slopes);
-  put(dx + i, f32x4.mul(scale, f32x4.sub(f32x4.sub(g, shifts), along)), n);
+  if (weight) mapRow<WeightedGradient>(dx, dy, x, weight, cols, mean, lost, r, shift, r * slope);
+  else mapRow<Gradient>(dx, dy, x, 0, cols, mean, lost, r, shift, r * slope);
 }
 
 /** dy · x̂ of one row, whose statistics are r alone. */

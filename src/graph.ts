@@ -180,7 +180,8 @@ export function grad(
   { retainGraph = false }: BackwardOptions = {},
 ): Tensor[] {
   for (const [i, input] of inputs.entries()) {
-    if (!input.requiresGrad) throw new Error(`autograd.grad: inputs must require gradients, got input ${i} that does not`);
+    if (!input.requiresGrad)
+      throw new Error(`autograd.grad: inputs must require gradients, got input ${i} that does not`);
   }
   const results = inputs.map(zerosOf);
   const sinks = new Map<Tensor | GraphNode, Tensor>(inputs.map((input, i) => [input.node ?? input, results[i]]));
@@ -282,7 +283,9 @@ function nodesFrom(op: string, root: GraphNode): GraphNode[] {
   const found = new Set<GraphNode>([root]);
   for (const node of found) {
     if (node.freed) {
-      throw new Error(`${op}: the graph must still hold what it saved, got one that a backward has freed; pass { retainGraph: true } to that one`);
+      throw new Error(
+        `${op}: the graph must still hold what it saved, got one that a backward has freed; pass { retainGraph: true } to that one`,
+      );
     }
     for (const target of node.targets) if (target?.node) found.add(target.node);
   }
@@ -291,16 +294,24 @@ function nodesFrom(op: string, root: GraphNode): GraphNode[] {
 
 function checkRoot(op: string, output: Tensor, gradient: Tensor | undefined): void {
   if (!output.requiresGrad) {
-    throw new Error(`${op}: the output must depend on a tensor that requires a gradient, got one that does not (${showShape(output.shape)})`);
+    throw new Error(
+      `${op}: the output must depend on a tensor that requires a gradient, got one that does not (${showShape(output.shape)})`,
+    );
   }
   if (!gradient && output.size !== 1) {
-    throw new Error(`${op}: the output must have one element or a gradient must be given, got shape ${showShape(output.shape)}`);
+    throw new Error(
+      `${op}: the output must have one element or a gradient must be given, got shape ${showShape(output.shape)}`,
+    );
   }
   if (gradient && !sameShape(gradient.shape, output.shape)) {
-    throw new Error(`${op}: the gradient must have the output's shape ${showShape(output.shape)}, got ${showShape(gradient.shape)}`);
+    throw new Error(
+      `${op}: the gradient must have the output's shape ${showShape(output.shape)}, got ${showShape(gradient.shape)}`,
+    );
   }
   if (gradient?.requiresGrad && recording) {
-    throw new Error(`${op}: the gradient must not require a gradient itself, got one that does; higher-order gradients are not supported`);
+    throw new Error(
+      `${op}: the gradient must not require a gradient itself, got one that does; higher-order gradients are not supported`,
+    );
   }
 }
 

@@ -1,7 +1,11 @@
 import "./methods.js";
 import { grad } from "./graph.js";
 import * as io from "./io/index.js";
+import * as lora from "./lora/index.js";
+import * as models from "./models/index.js";
+import * as nn from "./nn/index.js";
 import * as F from "./ops/index.js";
+import * as optim from "./optim/index.js";
 import { liveTensorCount } from "./tensor.js";
 import { heapStats } from "./wasm/memory.js";
 
@@ -32,7 +36,7 @@ export type { Dim, Shape } from "./shape.js";
 export type { StateDict } from "./stateDict.js";
 export type { DType } from "./storage.js";
 export { type NestedArray, Tensor, type TypedArray } from "./tensor.js";
-export { F, io };
+export { F, io, lora, models, nn, optim };
 
 export const autograd: { grad: typeof grad } = { grad };
 

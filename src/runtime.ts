@@ -62,7 +62,12 @@ export function runtimeInfo(): RuntimeInfo {
   return info;
 }
 
-async function start(threads: number | "auto", simd: SimdOption, maximumMiB: number, wasm?: WasmSource): Promise<RuntimeInfo> {
+async function start(
+  threads: number | "auto",
+  simd: SimdOption,
+  maximumMiB: number,
+  wasm?: WasmSource,
+): Promise<RuntimeInfo> {
   const variant = await loadKernels(simd, maximumMiB, wasm);
   selfTest(variant);
   const reason = threads === "auto" || threads === 1 ? undefined : `${threads} threads asked, this version runs one`;
@@ -92,5 +97,6 @@ function selfTest(variant: Variant): void {
   const got = [...float32View(y, 7)].join();
   release(x, bytes);
   release(y, bytes);
-  if (got !== "0,2,0,4,5,0,7") throw new Error(`init: the ${variant} kernels must compute relu, got ${got} on this engine`);
+  if (got !== "0,2,0,4,5,0,7")
+    throw new Error(`init: the ${variant} kernels must compute relu, got ${got} on this engine`);
 }

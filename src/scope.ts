@@ -50,7 +50,8 @@ export class Scope {
     if (!this.open) return;
     const unclosed = this.children.size;
     this.release();
-    if (unclosed > 0) throw new Error(`scope: inner scopes must be closed first, got ${unclosed} still open (now closed)`);
+    if (unclosed > 0)
+      throw new Error(`scope: inner scopes must be closed first, got ${unclosed} still open (now closed)`);
   }
 
   [Symbol.dispose](): void {

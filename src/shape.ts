@@ -137,7 +137,11 @@ export function collapse(shape: Shape, strides: readonly Strides[]): { shape: nu
 }
 
 /** Calls `visit` with each operand's element offset, in row-major order of the indices of `shape`. */
-export function forEachOffset(shape: Shape, strides: readonly Strides[], visit: (offsets: readonly number[]) => void): void {
+export function forEachOffset(
+  shape: Shape,
+  strides: readonly Strides[],
+  visit: (offsets: readonly number[]) => void,
+): void {
   if (sizeOf(shape) === 0) return;
   const index = new Array<number>(shape.length).fill(0);
   const offsets = strides.map(() => 0);

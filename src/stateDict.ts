@@ -1,4 +1,4 @@
-import { showShape, StateDictError } from "./errors.js";
+import { StateDictError, showShape } from "./errors.js";
 import { type Shape, sameShape } from "./shape.js";
 import type { Tensor } from "./tensor.js";
 
@@ -16,7 +16,12 @@ export interface KeyRules {
 }
 
 /** Throws one error that lists every missing, unexpected and mis-shaped key. */
-export function checkKeys(op: string, expected: ShapesByKey, given: ShapesByKey, { mayMiss, mayExceed }: KeyRules = {}): void {
+export function checkKeys(
+  op: string,
+  expected: ShapesByKey,
+  given: ShapesByKey,
+  { mayMiss, mayExceed }: KeyRules = {},
+): void {
   const missing = [...expected.keys()].filter((key) => !given.has(key) && !mayMiss?.(key));
   const unexpected = [...given.keys()].filter((key) => !expected.has(key) && !mayExceed?.(key));
   const misfits = [...expected].flatMap(([key, { shape }]) => {
@@ -28,5 +33,6 @@ export function checkKeys(op: string, expected: ShapesByKey, given: ShapesByKey,
     ...(unexpected.length ? [`unexpected keys: ${unexpected.join(", ")}`] : []),
     ...misfits,
   ];
-  if (problems.length > 0) throw new StateDictError(`${op}: the tensors must fit the module, got\n  ${problems.join("\n  ")}`);
+  if (problems.length > 0)
+    throw new StateDictError(`${op}: the tensors must fit the module, got\n  ${problems.join("\n  ")}`);
 }

@@ -11,6 +11,7 @@ import { bytesPerElement, type DType, Storage } from "./storage.js";
 import { float32View, int32View, offsetBy, type Ptr, uint8View } from "./wasm/memory.js";
 
 export type TypedArray = Float32Array | Int32Array | Uint8Array;
+type OrdinaryArray = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
 export type NestedArray = readonly (number | boolean | NestedArray)[];
 
 let liveTensors = 0;
@@ -79,12 +80,25 @@ export class Tensor extends Owned {
     return isDense(this.shape, this.strides);
   }
 
-  /** A copy of the values in row-major order, on an ordinary buffer: Float32Array, Int32Array, or Uint8Array. */
-  data(): TypedArray {
+  /**
+   * A copy of the values in row-major order, on an ordinary buffer.
+   *
+   * @typeParam T what the dtype gives: Float32Array, Int32Array, or Uint8Array for "uint8" and "bool"
+   */
+  data<T extends OrdinaryArray = Float32Array<ArrayBuffer>>(): T {
+    return this.copyOut() as T; // copies lie on ordinary buffers, whatever the memory's is
+  }
+
+  private copyOut(): TypedArray {
     const { storage, size } = this;
     if (this.isDense) return viewElements(this.ptr, this.dtype, size).slice();
     const source = viewElements(storage.ptr, this.dtype, storage.bytes / bytesPerElement(this.dtype));
-    const copy = this.dtype === "float32" ? new Float32Array(size) : this.dtype === "int32" ? new Int32Array(size) : new Uint8Array(size);
+    const copy =
+      this.dtype === "float32"
+        ? new Float32Array(size)
+        : this.dtype === "int32"
+          ? new Int32Array(size)
+          : new Uint8Array(size);
     const index = new Array<number>(this.ndim).fill(0);
     let at = this.offset;
     for (let i = 0; i < size; i++) {
@@ -135,8 +149,10 @@ export class Tensor extends Owned {
 
   /** Whether operations on it are recorded for `backward`; leaves only. */
   requiresGrad_(value = true): this {
-    if (this.node) throw new Error("requiresGrad_: the tensor must be a leaf, got the result of a recorded operation; use detach()");
-    if (value && this.dtype !== "float32") throw new Error(`requiresGrad_: the dtype must be "float32", got "${this.dtype}"`);
+    if (this.node)
+      throw new Error("requiresGrad_: the tensor must be a leaf, got the result of a recorded operation; use detach()");
+    if (value && this.dtype !== "float32")
+      throw new Error(`requiresGrad_: the dtype must be "float32", got "${this.dtype}"`);
     this.requiresGrad = value;
     return this;
   }
@@ -178,7 +194,12 @@ export function empty(shape: Shape, dtype: DType = "float32"): Tensor {
 }
 
 /** Another handle on the storage of `x`, without its history; `offset` is counted from the storage's start. */
-export function alias(x: Tensor, shape: Shape = x.shape, strides: Strides = x.strides, offset: number = x.offset): Tensor {
+export function alias(
+  x: Tensor,
+  shape: Shape = x.shape,
+  strides: Strides = x.strides,
+  offset: number = x.offset,
+): Tensor {
   return owned(new Tensor(x.storage.retain(), shape, strides, offset, x.dtype));
 }
 
@@ -209,7 +230,9 @@ function register(tensor: Tensor): void {
   abandoned.register(tensor, held, tensor);
   if (++unscoped > UNSCOPED_WARNING && !warned) {
     warned = true;
-    console.warn(`wasmgrad: ${unscoped} tensors made outside any scope are alive, the last by ${tensor.op}; wrap the loop's body in scope(() => …) or dispose() them`);
+    console.warn(
+      `wasmgrad: ${unscoped} tensors made outside any scope are alive, the last by ${tensor.op}; wrap the loop's body in scope(() => …) or dispose() them`,
+    );
   }
 }
 

@@ -3,7 +3,12 @@ import { autograd, F, memoryStats, noGrad, record, scope, type Tensor, tensor, z
 
 /** y = 2x, recorded as a user's own operation. */
 function double(x: Tensor): Tensor {
-  const y = noGrad(() => tensor(x.data().map((v) => 2 * v), { shape: x.shape }));
+  const y = noGrad(() =>
+    tensor(
+      x.data().map((v) => 2 * v),
+      { shape: x.shape },
+    ),
+  );
   return record("double", y, [x], [], [(dy) => double(dy)]);
 }
 
@@ -56,12 +61,18 @@ describe("graph", () => {
     scope(() => {
       const x = tensor([1], { requiresGrad: true });
       const frozen = tensor([1]);
-      const y = record("pair", tensor([0]), [x, frozen], [], [
-        (dy) => F.reshape(dy, [1]),
-        () => {
-          throw new Error("computed for nothing");
-        },
-      ]);
+      const y = record(
+        "pair",
+        tensor([0]),
+        [x, frozen],
+        [],
+        [
+          (dy) => F.reshape(dy, [1]),
+          () => {
+            throw new Error("computed for nothing");
+          },
+        ],
+      );
       y.backward();
       expect(x.grad?.item()).toBe(1);
       expect(frozen.grad).toBeNull();

@@ -16,7 +16,11 @@ describe("scope", () => {
 
   test("what is returned, also inside arrays and plain objects, lives in the scope around", () => {
     scope(() => {
-      const { a, list } = scope(() => ({ a: tensor([1]), list: [tensor([2]), { deep: tensor([3]) }] as const, dropped: 1 }));
+      const { a, list } = scope(() => ({
+        a: tensor([1]),
+        list: [tensor([2]), { deep: tensor([3]) }] as const,
+        dropped: 1,
+      }));
       expect([a.item(), list[0].item(), list[1].deep.item()]).toEqual([1, 2, 3]);
     });
     expect(leftBy(() => scope(() => void scope(() => [tensor([1]), tensor([2])])))).toEqual([0, 0]);
@@ -95,7 +99,8 @@ describe("scope", () => {
   });
 
   test("reserved bytes are flat over steps, whatever sizes they use", () => {
-    const step = (i: number) => scope(() => void [zeros([1000 + 37 * (i % 50)]), zeros([300, 1 + (i % 97)]), zeros([2048])]);
+    const step = (i: number) =>
+      scope(() => void [zeros([1000 + 37 * (i % 50)]), zeros([300, 1 + (i % 97)]), zeros([2048])]);
     for (let i = 0; i < 5000; i++) step(i);
     const { reservedBytes } = memoryStats();
     for (let i = 0; i < 5000; i++) step(i);

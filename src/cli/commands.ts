@@ -61,7 +61,9 @@ export async function runFinetune(flags: FinetuneFlags): Promise<void> {
   const model = await Llama.fromPretrained(flags.model);
   checkVocabulary(tokens, model);
   print(`model  ${flags.model}: ${count(model.numParameters())} parameters`);
-  print(`data   ${flags.data}: ${charactersUsed(used.length, text.length)}, ${count(tokens.length)} tokens, ${describeSplit(corpus)}`);
+  print(
+    `data   ${flags.data}: ${charactersUsed(used.length, text.length)}, ${count(tokens.length)} tokens, ${describeSplit(corpus)}`,
+  );
   const { result, phase } = await finetunePhase(model, tokenizer, corpus, flags);
   await finish(flags, runtime, [phase], result, {
     title: `LoRA fine-tuning of ${flags.model}`,
@@ -124,13 +126,27 @@ export async function runDemo(flags: TrainingFlags): Promise<void> {
   const first = splitCorpus(tokenizer.encode(fables), flags.context);
   const second = splitCorpus(tokenizer.encode(logbook), flags.context);
   const model = new Llama(demoModel);
-  print(`1  a byte-level Llama of ${count(model.numParameters())} parameters, from scratch, on fables: ${describeSplit(first)}`);
+  print(
+    `1  a byte-level Llama of ${count(model.numParameters())} parameters, from scratch, on fables: ${describeSplit(first)}`,
+  );
   const signal = interruptSignal("ends this phase after the present step");
   const sampling = samplingOf(flags, "The fox ");
-  const scratch = await trainPhase("  training", model, tokenizer, first, { ...flags, ...demoTraining, signal }, sampling);
+  const scratch = await trainPhase(
+    "  training",
+    model,
+    tokenizer,
+    first,
+    { ...flags, ...demoTraining, signal },
+    sampling,
+  );
   print(`\n2  LoRA fine-tuning on a ship's logbook: ${describeSplit(second)}`);
   const { result, phase } = await finetunePhase(model, tokenizer, second, flags, "Day ");
-  const training = { title: "Training from scratch", description: "All parameters, from random ones, on fables.", prompt: sampling.prompt, result: scratch };
+  const training = {
+    title: "Training from scratch",
+    description: "All parameters, from random ones, on fables.",
+    prompt: sampling.prompt,
+    result: scratch,
+  };
   await finish(flags, runtime, [training, phase], result, {
     title: "A small Llama, trained and fine-tuned",
     summary: "A byte-level language model learned fables from scratch, then a ship's logbook through a LoRA adapter.",
@@ -142,7 +158,9 @@ export async function runDemo(flags: TrainingFlags): Promise<void> {
 async function start({ simd, seed }: CommonOptions): Promise<RuntimeInfo> {
   const runtime = await init({ simd });
   manualSeed(seed);
-  print(`wasmgrad ${runtime.version} · ${runtime.variant} kernels, ${runtime.threads} thread · Node ${process.versions.node}\n`);
+  print(
+    `wasmgrad ${runtime.version} · ${runtime.variant} kernels, ${runtime.threads} thread · Node ${process.versions.node}\n`,
+  );
   return runtime;
 }
 
@@ -155,12 +173,23 @@ async function finetunePhase(
 ): Promise<{ result: FinetuneResult; phase: TitledPhase }> {
   const signal = interruptSignal("saves what there is after the present step");
   const sampling = samplingOf(flags, prompt);
-  const result = await finetune(model, tokenizer, corpus, flags, { ...flags, warmupSteps: flags.warmup, signal }, sampling, flags.out);
+  const result = await finetune(
+    model,
+    tokenizer,
+    corpus,
+    flags,
+    { ...flags, warmupSteps: flags.warmup, signal },
+    sampling,
+    flags.out,
+  );
   const description = `A LoRA adapter of rank ${flags.rank} on ${Array.isArray(flags.target) ? flags.target.join(", ") : "all linear layers"}; the base is frozen.`;
   return { result, phase: { title: "LoRA fine-tuning", description, prompt: sampling.prompt, result } };
 }
 
-function samplingOf({ prompt, sampleTokens, temperature, seed }: TrainingFlags, usual: string): { prompt: string; tokens: number; temperature: number; seed: number } {
+function samplingOf(
+  { prompt, sampleTokens, temperature, seed }: TrainingFlags,
+  usual: string,
+): { prompt: string; tokens: number; temperature: number; seed: number } {
   return { prompt: prompt ?? usual, tokens: sampleTokens, temperature, seed };
 }
 
@@ -175,7 +204,9 @@ function charactersUsed(used: number, all: number): string {
 function checkVocabulary(tokens: readonly number[], { config }: Llama): void {
   const largest = tokens.reduce((most, id) => Math.max(most, id), 0);
   if (largest >= config.vocab_size) {
-    throw new Error(`tokenizer: ids must be below the model's vocab_size ${config.vocab_size}, got ${largest}; is it this model's tokenizer?`);
+    throw new Error(
+      `tokenizer: ids must be below the model's vocab_size ${config.vocab_size}, got ${largest}; is it this model's tokenizer?`,
+    );
   }
 }
 
@@ -199,9 +230,13 @@ async function finish(
 ): Promise<void> {
   const { reservedBytes, peakBytes } = heapStats();
   const mebibytes = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
-  print(`\n${count(Math.round(result.tokensPerSecond))} tokens/s in fine-tuning · memory ${mebibytes(peakBytes)} at the most, ${mebibytes(reservedBytes)} reserved`);
+  print(
+    `\n${count(Math.round(result.tokensPerSecond))} tokens/s in fine-tuning · memory ${mebibytes(peakBytes)} at the most, ${mebibytes(reservedBytes)} reserved`,
+  );
   for (const { path, bytes } of result.files) print(`  ${path} (${count(bytes)} bytes)`);
-  const options = Object.fromEntries(Object.entries(flags).map(([name, value]) => [name, Array.isArray(value) ? value.join(",") : value]));
+  const options = Object.fromEntries(
+    Object.entries(flags).map(([name, value]) => [name, Array.isArray(value) ? value.join(",") : value]),
+  );
   const report = await writeReport(flags.out, { ...about, runtime, begun, seed: flags.seed, options }, phases, result);
   print(`report: ${report}`);
 }

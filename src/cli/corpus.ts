@@ -1,8 +1,9 @@
 /** A text as tokens: what is trained on, what is held out, and batches of both. */
-import { crossEntropy } from "../ops/loss.js";
-import { tensor } from "../ops/create.js";
-import { reshape } from "../ops/view.js";
+
 import { noGrad } from "../graph.js";
+import { tensor } from "../ops/create.js";
+import { crossEntropy } from "../ops/loss.js";
+import { reshape } from "../ops/view.js";
 import { Pacer } from "../pause.js";
 import { RandomStream } from "../random.js";
 import { scope } from "../scope.js";
@@ -35,7 +36,8 @@ export function splitCorpus(tokens: ArrayLike<number>, context: number): Corpus 
 export function lossAt(model: LanguageModel, tokens: Int32Array, starts: readonly number[], context: number): Tensor {
   const rows = (shift: number) => {
     const ids = new Int32Array(starts.length * context);
-    for (const [row, start] of starts.entries()) ids.set(tokens.subarray(start + shift, start + shift + context), row * context);
+    for (const [row, start] of starts.entries())
+      ids.set(tokens.subarray(start + shift, start + shift + context), row * context);
     return tensor(ids, { shape: [starts.length, context] });
   };
   const logits = model.forward(rows(0)); // (B, T, vocab)
@@ -43,7 +45,12 @@ export function lossAt(model: LanguageModel, tokens: Int32Array, starts: readonl
 }
 
 /** Random row starts, the same for the same seed. */
-export function* randomStarts(tokens: Int32Array, batchSize: number, context: number, seed: number): Generator<number[]> {
+export function* randomStarts(
+  tokens: Int32Array,
+  batchSize: number,
+  context: number,
+  seed: number,
+): Generator<number[]> {
   const random = new RandomStream(seed);
   const choices = tokens.length - context;
   for (;;) yield Array.from({ length: batchSize }, () => Math.floor(random.next() * choices));

@@ -63,7 +63,15 @@ export async function trainPhase(
   print(`  validation loss after:  ${validationAfter.toFixed(4)}`);
   print(quote(sampling.prompt, sampleAfter));
   const trainable = parameters.reduce((sum, p) => sum + p.size, 0);
-  return { ...result, validationBefore, validationAfter, sampleBefore, sampleAfter, trainable, parameters: model.numParameters() };
+  return {
+    ...result,
+    validationBefore,
+    validationAfter,
+    sampleBefore,
+    sampleAfter,
+    trainable,
+    parameters: model.numParameters(),
+  };
 }
 
 /** Adapter in, trained, saved, merged, checked, saved: `out/adapter` for PEFT, `out/merged` for transformers. */
@@ -77,7 +85,13 @@ export async function finetune(
   out: string,
 ): Promise<FinetuneResult> {
   const { rank: r, alpha, dropout, target, rslora } = adapter;
-  const handle = lora.apply(model, { r, alpha, dropout, targetModules: target, scaling: rslora ? "alpha/sqrt(r)" : "alpha/r" });
+  const handle = lora.apply(model, {
+    r,
+    alpha,
+    dropout,
+    targetModules: target,
+    scaling: rslora ? "alpha/sqrt(r)" : "alpha/r",
+  });
   const { trainable, total, percent } = handle.parameterCount();
   print(`  LoRA rank ${r}: ${count(trainable)} of ${count(total)} parameters are trained (${percent.toFixed(2)} %)`);
   const phase = await trainPhase("  fine-tuning", model, tokenizer, corpus, training, sampling);
@@ -90,11 +104,20 @@ export async function finetune(
   print(`  merged weights differ from the adapter by ${mergeDifference.toExponential(1)} at most in the logits`);
   handle.detach();
   const modelFiles = { ...(await model.savePretrained(files.join(out, "merged"))), ...tokenizer.files };
-  for (const [name, text] of Object.entries(tokenizer.files)) await files.writeFileAtomic(files.join(out, "merged", name), text);
-  return { ...phase, mergeDifference, files: [...sizes(out, "adapter", adapterFiles), ...sizes(out, "merged", modelFiles)] };
+  for (const [name, text] of Object.entries(tokenizer.files))
+    await files.writeFileAtomic(files.join(out, "merged", name), text);
+  return {
+    ...phase,
+    mergeDifference,
+    files: [...sizes(out, "adapter", adapterFiles), ...sizes(out, "merged", modelFiles)],
+  };
 }
 
-async function sample(model: Llama, tokenizer: TextTokenizer, { prompt, tokens, temperature, seed }: SampleOptions): Promise<string> {
+async function sample(
+  model: Llama,
+  tokenizer: TextTokenizer,
+  { prompt, tokens, temperature, seed }: SampleOptions,
+): Promise<string> {
   const ids = promptIds(model, tokenizer, prompt);
   const all = await model.generate(ids, { maxNewTokens: tokens, temperature, seed });
   return tokenizer.decode(all).slice(tokenizer.decode(ids).length);

@@ -21,7 +21,8 @@ export function progressBar(title: string, steps: number): Progress {
   );
   bar.start(steps, 0, { loss: "–", rate: "–" });
   return {
-    update: (step, loss, rate) => bar.update(step, { loss: loss.toFixed(3), rate: Math.round(rate).toLocaleString("en-US") }),
+    update: (step, loss, rate) =>
+      bar.update(step, { loss: loss.toFixed(3), rate: Math.round(rate).toLocaleString("en-US") }),
     stop: () => bar.stop(),
   };
 }

@@ -26,13 +26,23 @@ export interface TitledPhase {
 const MERGE_TOLERANCE = 1e-4;
 
 /** Writes `report.html` and returns its path. */
-export async function writeReport(out: string, run: RunDescription, phases: readonly TitledPhase[], final: FinetuneResult): Promise<string> {
+export async function writeReport(
+  out: string,
+  run: RunDescription,
+  phases: readonly TitledPhase[],
+  final: FinetuneResult,
+): Promise<string> {
   const { runtime, begun, ...described } = run;
   const path = files.join(out, "report.html");
   const page = reportHtml({
     ...described,
     date: begun,
-    runtime: { version: runtime.version, variant: runtime.variant, threads: runtime.threads, platform: `Node ${process.versions.node}` },
+    runtime: {
+      version: runtime.version,
+      variant: runtime.variant,
+      threads: runtime.threads,
+      platform: `Node ${process.versions.node}`,
+    },
     command: ["wasmgrad", ...process.argv.slice(2)].join(" "),
     phases: phases.map(toPhase),
     merge: { maxDifference: final.mergeDifference, tolerance: MERGE_TOLERANCE },

@@ -1,5 +1,5 @@
-import { files } from "#files";
 import { Tokenizer } from "@huggingface/tokenizers";
+import { files } from "#files";
 
 export interface TextTokenizer {
   encode(text: string): number[];
@@ -38,9 +38,22 @@ export function byteTokenizer(): TextTokenizer {
     pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false },
     post_processor: null,
     decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: { type: "BPE", dropout: null, unk_token: null, continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: false, byte_fallback: false, vocab: vocabulary, merges: [] },
+    model: {
+      type: "BPE",
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      vocab: vocabulary,
+      merges: [],
+    },
   };
-  return tokenizerOf(JSON.stringify(tokenizer), JSON.stringify({ tokenizer_class: "PreTrainedTokenizerFast", clean_up_tokenization_spaces: false }));
+  return tokenizerOf(
+    JSON.stringify(tokenizer),
+    JSON.stringify({ tokenizer_class: "PreTrainedTokenizerFast", clean_up_tokenization_spaces: false }),
+  );
 }
 
 /** Printable bytes stand for themselves, the others for the code points from 256 on. */

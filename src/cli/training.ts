@@ -1,5 +1,5 @@
-import { clipGradNorm_ } from "../nn/utils.js";
 import type { Parameter } from "../nn/parameter.js";
+import { clipGradNorm_ } from "../nn/utils.js";
 import { AdamW } from "../optim/adamw.js";
 import { WarmupCosine } from "../optim/schedulers.js";
 import { Pacer } from "../pause.js";
@@ -63,5 +63,10 @@ export async function trainLanguageModel(
     optimizer.dispose();
   }
   const took = seconds();
-  return { losses, seconds: took, tokensPerSecond: (losses.length * batchSize * context) / took, interrupted: losses.length < steps };
+  return {
+    losses,
+    seconds: took,
+    tokensPerSecond: (losses.length * batchSize * context) / took,
+    interrupted: losses.length < steps,
+  };
 }

@@ -2,7 +2,14 @@
 /** The command line: options, defaults, help. What the commands do is in commands.ts. */
 import { type Command, InvalidArgumentError, Option, program } from "commander";
 import { version } from "../runtime.js";
-import { type FinetuneFlags, type GenerateFlags, runDemo, runFinetune, runGenerate, type TrainingFlags } from "./commands.js";
+import {
+  type FinetuneFlags,
+  type GenerateFlags,
+  runDemo,
+  runFinetune,
+  runGenerate,
+  type TrainingFlags,
+} from "./commands.js";
 
 const positive = number("a number above 0", (n) => n > 0);
 const nonNegative = number("a number from 0", (n) => n >= 0);
@@ -12,12 +19,16 @@ const wholeOrZero = number("a whole number from 0", (n) => Number.isInteger(n) &
 
 program
   .name("wasmgrad")
-  .description("Trains and LoRA-fine-tunes language models with WebAssembly SIMD kernels.\nWithout a command: trains a small model from scratch, fine-tunes it and writes a report.")
+  .description(
+    "Trains and LoRA-fine-tunes language models with WebAssembly SIMD kernels.\nWithout a command: trains a small model from scratch, fine-tunes it and writes a report.",
+  )
   .version(version)
   .enablePositionalOptions()
   .showHelpAfterError("(wasmgrad --help lists the options)");
 
-trainingOptions(program, { steps: 200, temperature: 0.5, sampleTokens: 240 }).action((flags: TrainingFlags) => runDemo(flags));
+trainingOptions(program, { steps: 200, temperature: 0.5, sampleTokens: 240 }).action((flags: TrainingFlags) =>
+  runDemo(flags),
+);
 
 trainingOptions(
   program
@@ -43,13 +54,20 @@ commonOptions(
     .option("--repetition-penalty <f>", "above 1 makes tokens that occurred less likely", positive, 1),
 ).action((flags: GenerateFlags) => runGenerate(flags));
 
-function trainingOptions(command: Command, { steps, temperature, sampleTokens }: { steps: number; temperature: number; sampleTokens: number }): Command {
+function trainingOptions(
+  command: Command,
+  { steps, temperature, sampleTokens }: { steps: number; temperature: number; sampleTokens: number },
+): Command {
   return commonOptions(command)
     .option("--rank <r>", "rank of the adapter", whole, 8)
     .option("--alpha <a>", "the adapter is scaled by alpha / rank", positive, 16)
     .option("--dropout <p>", "dropout before the adapter", probability, 0)
     .option("--rslora", "scale by alpha / √rank instead", false)
-    .addOption(new Option("--target <names>", "layers to adapt, comma-separated, or all-linear").default("all-linear").argParser(targetNames))
+    .addOption(
+      new Option("--target <names>", "layers to adapt, comma-separated, or all-linear")
+        .default("all-linear")
+        .argParser(targetNames),
+    )
     .option("--steps <n>", "optimizer steps of fine-tuning", whole, steps)
     .option("--batch-size <n>", "rows in a batch", whole, 16)
     .option("--context <n>", "tokens in a row", whole, 128)
@@ -65,7 +83,9 @@ function trainingOptions(command: Command, { steps, temperature, sampleTokens }:
 function commonOptions(command: Command): Command {
   return command
     .option("--seed <n>", "of weights, batches and samples", wholeOrZero, 1)
-    .addOption(new Option("--simd <variant>", "kernels to run").choices(["auto", "baseline", "relaxed"]).default("auto"));
+    .addOption(
+      new Option("--simd <variant>", "kernels to run").choices(["auto", "baseline", "relaxed"]).default("auto"),
+    );
 }
 
 function targetNames(text: string): string[] | "all-linear" {

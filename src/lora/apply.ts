@@ -5,6 +5,7 @@ import type { StateDict } from "../stateDict.js";
 import { alias } from "../tensor.js";
 import { findTargets, type LoraConfig, resolveConfig, sizeOfAdapter } from "./config.js";
 import { LoraDelta } from "./delta.js";
+import { checkRank } from "./layer.js";
 
 /** One layer of the model and what is added to its weight. */
 export interface AdaptedLayer {
@@ -21,12 +22,14 @@ const handles = new WeakMap<Module, LoraHandle>();
  * that has an adapter; the model is then as it was.
  */
 export function apply(model: Module, options: Partial<LoraConfig> = {}): LoraHandle {
-  if (handles.has(model)) throw new Error("lora.apply: the model must have no adapter yet, got one that has; detach() it first");
+  if (handles.has(model))
+    throw new Error("lora.apply: the model must have no adapter yet, got one that has; detach() it first");
   const config = resolveConfig(model, options);
   const adapted: AdaptedLayer[] = [];
   try {
     for (const [path, layer] of findTargets(model, config)) {
       const { rank, scaling } = sizeOfAdapter(config, path);
+      checkRank(`lora.apply: rank of ${path}`, rank, layer.inFeatures, layer.outFeatures);
       adapted.push({ path, layer, delta: new LoraDelta(layer, { rank, scaling, dropout: config.dropout }) });
     }
   } catch (error) {
@@ -128,7 +131,9 @@ export class LoraHandle {
   private checkState(call: string, merged: boolean): void {
     this.checkAttached(call);
     if (this.merged !== merged) {
-      throw new Error(`lora: ${call} must be called on ${merged ? "a merged" : "an unmerged"} adapter, got ${merged ? "an unmerged" : "a merged"} one`);
+      throw new Error(
+        `lora: ${call} must be called on ${merged ? "a merged" : "an unmerged"} adapter, got ${merged ? "an unmerged" : "a merged"} one`,
+      );
     }
   }
 

@@ -72,7 +72,8 @@ function checkRange(name: string, value: unknown, holds: boolean, rule: string):
 function defaultTargets(model: Module): readonly string[] {
   const names = new Set(linearLayers(model).map(([path]) => path.split(".").at(-1)));
   const targets = usualTargets.find((group) => group.every((name) => names.has(name)));
-  if (!targets) throw new Error(`lora.apply: targetModules must be given for this model, got none; ${nearNames(model)}`);
+  if (!targets)
+    throw new Error(`lora.apply: targetModules must be given for this model, got none; ${nearNames(model)}`);
   return targets;
 }
 
@@ -85,11 +86,14 @@ export function findTargets(model: Module, { targetModules, excludeModules }: Lo
       : layers.filter(([path]) => matches(targetModules, path));
   if (Array.isArray(targetModules)) {
     const idle = targetModules.filter((name) => !layers.some(([path]) => matches([name], path)));
-    if (idle.length > 0) throw new Error(`lora.apply: every target must name a linear layer, got ${idle.join(", ")}; ${nearNames(model)}`);
+    if (idle.length > 0)
+      throw new Error(`lora.apply: every target must name a linear layer, got ${idle.join(", ")}; ${nearNames(model)}`);
   }
   const targets = chosen.filter(([path]) => !matches(excludeModules, path));
   if (targets.length === 0) {
-    throw new Error(`lora.apply: targetModules must match a linear layer, got ${targetModules} without a match; ${nearNames(model)}`);
+    throw new Error(
+      `lora.apply: targetModules must match a linear layer, got ${targetModules} without a match; ${nearNames(model)}`,
+    );
   }
   return targets;
 }
@@ -109,14 +113,16 @@ function nearNames(model: Module): string {
 }
 
 /** The rank and scaling of the layer at `path`. */
-export function sizeOfAdapter(config: LoraConfig, path: string): { rank: number; alpha: number; scaling: number } {
+export function sizeOfAdapter(config: LoraConfig, path: string): { rank: number; scaling: number } {
   const rank = byPattern(config.rankPattern, path) ?? config.r;
   const alpha = byPattern(config.alphaPattern, path) ?? config.alpha;
   const divisor = { "alpha/r": rank, "alpha/sqrt(r)": Math.sqrt(rank), alpha: 1 }[config.scaling];
   if (divisor === undefined) {
-    throw new Error(`lora.apply: scaling must be "alpha/r", "alpha/sqrt(r)" or "alpha", got ${JSON.stringify(config.scaling)}`);
+    throw new Error(
+      `lora.apply: scaling must be "alpha/r", "alpha/sqrt(r)" or "alpha", got ${JSON.stringify(config.scaling)}`,
+    );
   }
-  return { rank, alpha, scaling: alpha / divisor };
+  return { rank, scaling: alpha / divisor };
 }
 
 /** As PEFT: the first key that, as a pattern, matches the end of the path. */

@@ -1,13 +1,12 @@
+import { noGrad } from "../graph.js";
 import { kaimingUniform_, zeros_ } from "../nn/init.js";
 import { type Linear, WeightDelta } from "../nn/linear.js";
 import { Parameter } from "../nn/parameter.js";
 import { dropout } from "../ops/dropout.js";
 import { linear, loraLinear } from "../ops/linear.js";
 import { addmm_ } from "../ops/matmul.js";
-import { noGrad } from "../graph.js";
 import { scope } from "../scope.js";
 import { empty, type Tensor } from "../tensor.js";
-import { checkRank } from "./layer.js";
 
 export interface LoraDeltaOptions {
   rank: number;
@@ -29,7 +28,6 @@ export class LoraDelta extends WeightDelta {
 
   constructor(layer: Linear, { rank, scaling, dropout }: LoraDeltaOptions) {
     super();
-    checkRank("LoraDelta", rank, layer.inFeatures, layer.outFeatures);
     this.rank = rank;
     this.scaling = scaling;
     this.dropout = dropout;

@@ -23,7 +23,7 @@ export class LoRALayer extends Module {
     readonly alpha: number,
   ) {
     super();
-    checkRank("LoRALayer", rank, inDim, outDim);
+    checkRank("LoRALayer: rank", rank, inDim, outDim);
     this.A = scope(() => new Parameter(normal_(empty([inDim, rank]), 0, 1 / Math.sqrt(rank))));
     this.B = scope(() => new Parameter(zeros_(empty([rank, outDim]))));
   }
@@ -69,8 +69,10 @@ export class LinearWithLoRA extends Module {
   }
 }
 
-export function checkRank(op: string, rank: number, inDim: number, outDim: number): void {
+export function checkRank(what: string, rank: number, inDim: number, outDim: number): void {
   if (!(Number.isInteger(rank) && rank >= 1 && rank <= Math.min(inDim, outDim))) {
-    throw new Error(`${op}: rank must be a whole number from 1 to ${Math.min(inDim, outDim)} (the layer is ${inDim} → ${outDim}), got ${rank}`);
+    throw new Error(
+      `${what} must be a whole number from 1 to ${Math.min(inDim, outDim)} (the layer is ${inDim} → ${outDim}), got ${rank}`,
+    );
   }
 }

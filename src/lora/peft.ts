@@ -33,12 +33,15 @@ interface PeftConfig {
  */
 export function saveAdapter(target: Module | LoraHandle, { dir }: { dir?: string } = {}): AdapterFiles {
   const handle = target instanceof LoraHandle ? target : handleOf(target);
-  if (!handle) throw new Error("lora.saveAdapter: the model must have an adapter, got one without; call lora.apply first");
+  if (!handle)
+    throw new Error("lora.saveAdapter: the model must have an adapter, got one without; call lora.apply first");
   const files: AdapterFiles = {
     "adapter_config.json": `${JSON.stringify(toPeft(handle), null, 2)}\n`,
     "adapter_model.safetensors": scope(() => serialize(handle.stateDict(), { format: "pt" })),
   };
-  if (dir !== undefined) for (const [name, content] of Object.entries(files)) fileSystem.writeFileAtomicSync(fileSystem.join(dir, name), content);
+  if (dir !== undefined)
+    for (const [name, content] of Object.entries(files))
+      fileSystem.writeFileAtomicSync(fileSystem.join(dir, name), content);
   return files;
 }
 
@@ -133,8 +136,26 @@ function patternOf(names: readonly string[] | string): LoraConfig["targetModules
 
 /** Fields that this library honours, or that change nothing in what a trained adapter computes. */
 const understood = new Set([
-  ...["peft_type", "r", "lora_alpha", "lora_dropout", "target_modules", "exclude_modules", "use_rslora", "rank_pattern", "alpha_pattern"],
-  ...["auto_mapping", "base_model_name_or_path", "inference_mode", "init_lora_weights", "peft_version", "revision", "task_type"],
+  ...[
+    "peft_type",
+    "r",
+    "lora_alpha",
+    "lora_dropout",
+    "target_modules",
+    "exclude_modules",
+    "use_rslora",
+    "rank_pattern",
+    "alpha_pattern",
+  ],
+  ...[
+    "auto_mapping",
+    "base_model_name_or_path",
+    "inference_mode",
+    "init_lora_weights",
+    "peft_version",
+    "revision",
+    "task_type",
+  ],
   ...["corda_config", "eva_config", "loftq_config", "lora_ga_config", "megatron_core", "qalora_group_size"],
 ]);
 
@@ -151,7 +172,9 @@ function parseConfig(text: string): PeftConfig {
   const unsupported = Object.entries(config).filter(([field, value]) => !understood.has(field) && !isOff(field, value));
   if (unsupported.length > 0) {
     const list = unsupported.map(([field, value]) => `${field} = ${JSON.stringify(value)}`).join(", ");
-    throw new Error(`lora.loadAdapter: adapter_config.json must ask for plain LoRA on linear layers in this version, got ${list}`);
+    throw new Error(
+      `lora.loadAdapter: adapter_config.json must ask for plain LoRA on linear layers in this version, got ${list}`,
+    );
   }
   return config;
 }

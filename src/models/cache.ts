@@ -1,7 +1,7 @@
 import { copyInto } from "../copy.js";
 import { narrow } from "../ops/view.js";
-import { empty, type Tensor } from "../tensor.js";
 import { keep } from "../scope.js";
+import { empty, type Tensor } from "../tensor.js";
 
 type Layer = { keys: Tensor; values: Tensor; length: number };
 
@@ -23,7 +23,11 @@ export class KeyValueCache {
   /** Appends keys and values [B, heads, T, D] of new tokens to layer `i`; returns all of them so far. */
   append(i: number, keys: Tensor, values: Tensor): { keys: Tensor; values: Tensor } {
     const added = keys.shape[2];
-    const layer = this.layers[i] ?? { keys: this.room(keys, this.capacity), values: this.room(values, this.capacity), length: 0 };
+    const layer = this.layers[i] ?? {
+      keys: this.room(keys, this.capacity),
+      values: this.room(values, this.capacity),
+      length: 0,
+    };
     this.layers[i] = layer;
     const needed = layer.length + added;
     if (needed > layer.keys.shape[2]) {

@@ -1,10 +1,10 @@
 /** Text generation with a key-value cache, by the rules and the order of Hugging Face's `generate`. */
 import { noGrad } from "../graph.js";
+import { tensor } from "../ops/create.js";
+import { narrow } from "../ops/view.js";
 import { Pacer } from "../pause.js";
 import { RandomStream } from "../random.js";
-import { narrow } from "../ops/view.js";
 import { scope } from "../scope.js";
-import { tensor } from "../ops/create.js";
 import type { Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 import { KeyValueCache } from "./cache.js";
@@ -33,7 +33,11 @@ export interface CausalModel {
 }
 
 /** `ids` and what follows them. */
-export async function generate(model: CausalModel, ids: ArrayLike<number>, options: GenerateOptions = {}): Promise<number[]> {
+export async function generate(
+  model: CausalModel,
+  ids: ArrayLike<number>,
+  options: GenerateOptions = {},
+): Promise<number[]> {
   const { maxNewTokens = 20, stop = [], seed = 0, onToken, signal } = options;
   checkOptions(ids, options);
   const tokens = Array.from(ids);
@@ -65,10 +69,16 @@ function nextLogits(model: CausalModel, ids: number[], cache: KeyValueCache): Fl
   );
 }
 
-function choose(logits: Float32Array, tokens: readonly number[], options: GenerateOptions, random: RandomStream): number {
+function choose(
+  logits: Float32Array,
+  tokens: readonly number[],
+  options: GenerateOptions,
+  random: RandomStream,
+): number {
   const { temperature = 0, topK, topP = 1, repetitionPenalty = 1 } = options;
   if (repetitionPenalty !== 1) {
-    for (const id of new Set(tokens)) logits[id] = logits[id] < 0 ? logits[id] * repetitionPenalty : logits[id] / repetitionPenalty;
+    for (const id of new Set(tokens))
+      logits[id] = logits[id] < 0 ? logits[id] * repetitionPenalty : logits[id] / repetitionPenalty;
   }
   if (temperature === 0) return likeliest(logits);
   const order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
@@ -105,7 +115,11 @@ function checkOptions(ids: ArrayLike<number>, options: GenerateOptions): void {
     if (!holds) throw new Error(`generate: ${rule}, got ${got}`);
   };
   check(ids.length > 0, "the prompt must have one token or more", "none");
-  check(Number.isInteger(maxNewTokens) && maxNewTokens >= 0, "maxNewTokens must be a whole number from 0", maxNewTokens);
+  check(
+    Number.isInteger(maxNewTokens) && maxNewTokens >= 0,
+    "maxNewTokens must be a whole number from 0",
+    maxNewTokens,
+  );
   check(temperature >= 0 && Number.isFinite(temperature), "temperature must be a finite number from 0", temperature);
   check(Number.isInteger(topK) && topK >= 1, "topK must be a whole number from 1", topK);
   check(topP > 0 && topP <= 1, "topP must be above 0 and up to 1", topP);

@@ -13,7 +13,7 @@ import { silu } from "../ops/unary.js";
 import { permute, reshape } from "../ops/view.js";
 import { scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
-import { KeyValueCache } from "./cache.js";
+import type { KeyValueCache } from "./cache.js";
 import { type GenerateOptions, generate } from "./generate.js";
 import { type LoadOptions, type ModelFiles, readConfig, readWeights, writePretrained } from "./pretrained.js";
 import { RotaryTables } from "./rotary.js";
@@ -133,9 +133,15 @@ class LlamaModel extends Module {
   constructor(config: LlamaConfig) {
     super();
     this.embed_tokens = new Embedding(config.vocab_size, config.hidden_size);
-    this.layers = new ModuleList(Array.from({ length: config.num_hidden_layers }, (_, i) => new LlamaDecoderLayer(config, i)));
+    this.layers = new ModuleList(
+      Array.from({ length: config.num_hidden_layers }, (_, i) => new LlamaDecoderLayer(config, i)),
+    );
     this.norm = new RMSNorm(config.hidden_size, { eps: config.rms_norm_eps ?? 1e-6 });
-    this.rotary = new RotaryTables(headDimOf(config), config.rope_theta ?? 10000, config.max_position_embeddings ?? 2048);
+    this.rotary = new RotaryTables(
+      headDimOf(config),
+      config.rope_theta ?? 10000,
+      config.max_position_embeddings ?? 2048,
+    );
   }
 
   override forward(ids: Tensor, cache?: KeyValueCache): Tensor {
@@ -174,7 +180,9 @@ export class Llama extends Module {
 
   override forward(ids: Tensor, { cache }: LlamaForwardOptions = {}): Tensor {
     if (ids.ndim !== 2 || ids.size === 0) {
-      throw new ShapeError(`Llama: token ids must have shape [batch, tokens] with one token or more, got ${showShape(ids.shape)}`);
+      throw new ShapeError(
+        `Llama: token ids must have shape [batch, tokens] with one token or more, got ${showShape(ids.shape)}`,
+      );
     }
     return scope(() => this.lm_head.forward(this.model.forward(ids, cache)));
   }
@@ -243,6 +251,8 @@ function checkConfig(config: LlamaConfig): void {
     throw new Error(`Llama: config.hidden_act must be "silu", got ${JSON.stringify(config.hidden_act)}`);
   }
   if (config.rope_scaling) {
-    throw new Error(`Llama: config.rope_scaling must be absent in this version, got ${JSON.stringify(config.rope_scaling)}`);
+    throw new Error(
+      `Llama: config.rope_scaling must be absent in this version, got ${JSON.stringify(config.rope_scaling)}`,
+    );
   }
 }

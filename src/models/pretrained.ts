@@ -29,11 +29,21 @@ export async function readConfig<Config>(source: string | ModelFiles): Promise<C
  * Copies the weights into `model`, one tensor at a time.
  * Errors: every missing, unexpected and mis-shaped key at once, before anything is copied.
  */
-export async function readWeights(model: Module, source: string | ModelFiles, rules: KeyRules, { onProgress, signal }: LoadOptions = {}): Promise<void> {
+export async function readWeights(
+  model: Module,
+  source: string | ModelFiles,
+  rules: KeyRules,
+  { onProgress, signal }: LoadOptions = {},
+): Promise<void> {
   const own = new Map(model.state());
   const readers = await Promise.all((await weightFiles(source)).map((name) => openFile(source, name)));
   try {
-    checkKeys("fromPretrained", own, new Map(readers.flatMap((reader) => reader.keys.map((key) => [key, reader.info(key)] as const))), rules);
+    checkKeys(
+      "fromPretrained",
+      own,
+      new Map(readers.flatMap((reader) => reader.keys.map((key) => [key, reader.info(key)] as const))),
+      rules,
+    );
     const total = [...own.values()].reduce((sum, tensor) => sum + tensor.size * 4, 0);
     let loaded = 0;
     for (const reader of readers) {
@@ -66,7 +76,8 @@ export async function writePretrained(
       return safetensors.serialize(Object.fromEntries(weights), { format: "pt" });
     }),
   };
-  if (dir !== undefined) for (const [name, content] of Object.entries(output)) await files.writeFileAtomic(files.join(dir, name), content);
+  if (dir !== undefined)
+    for (const [name, content] of Object.entries(output)) await files.writeFileAtomic(files.join(dir, name), content);
   return output;
 }
 
@@ -94,6 +105,7 @@ async function openFile(source: string | ModelFiles, name: string): Promise<safe
 
 function fileOf(source: ModelFiles, name: string): Blob | Uint8Array | string {
   const file = source[name];
-  if (file === undefined) throw new Error(`fromPretrained: the files must include ${name}, got ${Object.keys(source).join(", ")}`);
+  if (file === undefined)
+    throw new Error(`fromPretrained: the files must include ${name}, got ${Object.keys(source).join(", ")}`);
   return file;
 }

@@ -1,6 +1,6 @@
+import { noGrad } from "../graph.js";
 import { Module } from "../nn/module.js";
 import { Buffer } from "../nn/parameter.js";
-import { noGrad } from "../graph.js";
 import { scope } from "../scope.js";
 import { empty } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";

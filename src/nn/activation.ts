@@ -1,7 +1,8 @@
 /** Activations as layers. */
-import type { Dim } from "../shape.js";
+
 import { softmax } from "../ops/softmax.js";
 import { gelu, relu, sigmoid, silu, tanh } from "../ops/unary.js";
+import type { Dim } from "../shape.js";
 import type { Tensor } from "../tensor.js";
 import { Module } from "./module.js";
 

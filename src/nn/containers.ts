@@ -37,7 +37,9 @@ export class ModuleList<T extends Module = Module> extends Module implements Ite
   }
 
   override forward(): never {
-    throw new Error("ModuleList: forward must be called on its modules, got a call on the list; use Sequential for a chain");
+    throw new Error(
+      "ModuleList: forward must be called on its modules, got a call on the list; use Sequential for a chain",
+    );
   }
 }
 

@@ -1,5 +1,5 @@
-import { zeros } from "../ops/create.js";
 import { copyInto } from "../copy.js";
+import { zeros } from "../ops/create.js";
 import { embedding } from "../ops/gather.js";
 import { narrow } from "../ops/view.js";
 import { scope } from "../scope.js";

@@ -75,7 +75,8 @@ function kaimingStd(t: Tensor, { a = 0, mode = "fanIn", nonlinearity = "leakyRel
 }
 
 function fans(shape: Shape): { fanIn: number; fanOut: number } {
-  if (shape.length < 2) throw new Error(`nn.init: fans need a tensor of two dimensions or more, got shape [${shape.join(", ")}]`);
+  if (shape.length < 2)
+    throw new Error(`nn.init: fans need a tensor of two dimensions or more, got shape [${shape.join(", ")}]`);
   const kernel = sizeOf(shape.slice(2));
   return { fanIn: shape[1] * kernel, fanOut: shape[0] * kernel };
 }

@@ -23,11 +23,11 @@ export abstract class Module {
     return Object.entries(this);
   }
 
-  /** Every module from this one down with its path; "" is this one. */
-  *namedModules(prefix = ""): Iterable<[string, Module]> {
+  /** Every module from this one down with its path; "" is this one. `enters` may leave out modules with all below them. */
+  *namedModules(prefix = "", enters: (module: Module) => boolean = () => true): Iterable<[string, Module]> {
     yield [prefix, this];
     for (const [name, member] of membersOf(this)) {
-      if (member instanceof Module) yield* member.namedModules(join(prefix, name));
+      if (member instanceof Module && enters(member)) yield* member.namedModules(join(prefix, name), enters);
     }
   }
 
@@ -57,8 +57,9 @@ export abstract class Module {
     return [...new Set([...this.namedBuffers()].map(([, buffer]) => buffer))];
   }
 
-  private *namedTensors(): Iterable<[string, Parameter | Buffer]> {
-    for (const [path, module] of this.namedModules()) {
+  /** Each module's own tensors, then its children's, as PyTorch orders them. */
+  private *namedTensors(enters?: (module: Module) => boolean): Iterable<[string, Parameter | Buffer]> {
+    for (const [path, module] of this.namedModules("", enters)) {
       for (const [name, member] of membersOf(module)) if (!(member instanceof Module)) yield [join(path, name), member];
     }
   }
@@ -69,11 +70,9 @@ export abstract class Module {
   }
 
   /** @internal What the state dict lists: everything but adapters, which have state dicts of their own. */
-  *state(prefix = ""): Iterable<[string, Parameter | Buffer]> {
-    for (const [name, member] of membersOf(this)) {
-      if (member instanceof Module) {
-        if (!member.isAdapter) yield* member.state(join(prefix, name));
-      } else if (member instanceof Parameter || member.persistent) yield [join(prefix, name), member];
+  *state(): Iterable<[string, Parameter | Buffer]> {
+    for (const [path, tensor] of this.namedTensors((module) => !module.isAdapter)) {
+      if (tensor instanceof Parameter || tensor.persistent) yield [path, tensor];
     }
   }
 
@@ -128,7 +127,8 @@ export abstract class Module {
     const last = names.pop() as string;
     const parent = this.getSubmodule(names.join("."));
     const owner = Object.fromEntries(parent.fields());
-    if (!(owner[last] instanceof Module)) throw new Error(`setSubmodule: the path must lead to a module, got "${path}"`);
+    if (!(owner[last] instanceof Module))
+      throw new Error(`setSubmodule: the path must lead to a module, got "${path}"`);
     parent.setField(last, module);
   }
 

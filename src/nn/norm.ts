@@ -28,7 +28,11 @@ export class LayerNorm extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return layerNorm(x, this.normalizedShape, { weight: this.weight ?? undefined, bias: this.bias ?? undefined, eps: this.eps });
+    return layerNorm(x, this.normalizedShape, {
+      weight: this.weight ?? undefined,
+      bias: this.bias ?? undefined,
+      eps: this.eps,
+    });
   }
 
   protected override describe(): string {

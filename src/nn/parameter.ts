@@ -24,7 +24,13 @@ export class Buffer extends Tensor {
 
 function shareOf(data: Tensor): ConstructorParameters<typeof Tensor> {
   const source = data.isDense ? data : clone(data);
-  const share: ConstructorParameters<typeof Tensor> = [source.storage.retain(), source.shape, source.strides, source.offset, source.dtype];
+  const share: ConstructorParameters<typeof Tensor> = [
+    source.storage.retain(),
+    source.shape,
+    source.strides,
+    source.offset,
+    source.dtype,
+  ];
   if (source !== data) source.dispose();
   return share;
 }

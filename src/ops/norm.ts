@@ -6,6 +6,7 @@ import { type Shape, sameShape, sizeOf } from "../shape.js";
 import { empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 import { nullPtr, type Ptr } from "../wasm/memory.js";
+import { ones } from "./create.js";
 import { sumTo } from "./reduce.js";
 
 export interface LayerNormOptions {
@@ -32,7 +33,9 @@ export function layerNorm(
 ): Tensor {
   const { rows, cols } = rowsOf("layerNorm", x, normalizedShape, weight, bias);
   const a = dense(x);
-  const w = weight && dense(weight);
+  // the kernel takes a bias with a weight
+  const scale = weight ?? (bias && ones(normalizedShape));
+  const w = scale && dense(scale);
   const y = empty(x.shape);
   const stats = empty([rows, 3]);
   kernels.layerNorm(y.ptr, stats.ptr, a.ptr, ptrOf(w), ptrOf(bias && dense(bias)), rows, cols, eps);

@@ -2,7 +2,16 @@
 import { copyInto, dense } from "../copy.js";
 import { ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
-import { broadcastStrides, denseStrides, type Dim, inferShape, normalizeDim, reshapeStrides, type Shape, sizeOf } from "../shape.js";
+import {
+  broadcastStrides,
+  type Dim,
+  denseStrides,
+  inferShape,
+  normalizeDim,
+  reshapeStrides,
+  type Shape,
+  sizeOf,
+} from "../shape.js";
 import { alias, empty, type Tensor } from "../tensor.js";
 import { zeros } from "./create.js";
 import { sumTo } from "./reduce.js";

@@ -11,7 +11,9 @@ export type WasmSource = URL | Response | BufferSource | WebAssembly.Module;
 
 const uninitialized: Kernels = new Proxy({} as Kernels, {
   get(_, name) {
-    throw new Error(`${String(name)}: the library must be initialized before any operation; call \`await init()\` first`);
+    throw new Error(
+      `${String(name)}: the library must be initialized before any operation; call \`await init()\` first`,
+    );
   },
 });
 
@@ -38,7 +40,9 @@ async function chooseVariant(option: SimdOption): Promise<Variant> {
   if (option === "baseline") return "simd";
   if (await relaxedSimd()) return "relaxed-simd";
   if (option === "auto") return "simd";
-  throw new Error('init: simd: "relaxed" needs an engine with relaxed SIMD, got one without it; use "auto" or "baseline"');
+  throw new Error(
+    'init: simd: "relaxed" needs an engine with relaxed SIMD, got one without it; use "auto" or "baseline"',
+  );
 }
 
 /** Each variant is a module of its own, so that only the one that runs is downloaded. */
@@ -53,7 +57,8 @@ async function compile(source: WasmSource): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
   if (source instanceof URL) return compile(await fetch(source));
   if (source instanceof Response) {
-    if (!source.ok) throw new Error(`init: wasm must be readable, got ${source.status} ${source.statusText} for ${source.url}`);
+    if (!source.ok)
+      throw new Error(`init: wasm must be readable, got ${source.status} ${source.statusText} for ${source.url}`);
     return WebAssembly.compile(await source.arrayBuffer());
   }
   return WebAssembly.compile(source);

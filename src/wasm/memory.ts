@@ -123,7 +123,8 @@ let heap: Heap | null = null;
 export let memoryGeneration = 0;
 
 function current(): Heap {
-  if (!heap) throw new Error("wasmgrad: the library must be initialized before any operation; call `await init()` first");
+  if (!heap)
+    throw new Error("wasmgrad: the library must be initialized before any operation; call `await init()` first");
   return heap;
 }
 
@@ -136,7 +137,10 @@ function sizeClass(bytes: number): number {
 
 /** A memory for one instance, with the limit the user set. */
 export function createMemory(maximumMiB: number): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: 16, maximum: Math.min(MAX_PAGES, Math.ceil((maximumMiB * 1024 * 1024) / PAGE)) });
+  return new WebAssembly.Memory({
+    initial: 16,
+    maximum: Math.min(MAX_PAGES, Math.ceil((maximumMiB * 1024 * 1024) / PAGE)),
+  });
 }
 
 /** Takes ownership of all memory from `heapBase` on. */

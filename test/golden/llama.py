@@ -23,7 +23,7 @@ TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 
 
 def packed(tensors):
-    return base64.b64encode(save({k: v.detach().clone().contiguous() for k, v in tensors.items()})).decode()
+    return base64.b64encode(save({k: v.detach().clone().contiguous() for k, v in tensors.items()}, {"format": "pt"})).decode()
 
 
 def base_model():

@@ -5,7 +5,10 @@ import { expectClose } from "../support/checkOp.js";
 import { bytesOf, tensorsOf } from "../support/golden.js";
 
 const baseFiles = { "config.json": JSON.stringify(golden.config), "model.safetensors": bytesOf(golden.weights) };
-const adapterFiles = ({ config, start }: typeof golden.lora) => ({ "adapter_config.json": JSON.stringify(config), "adapter_model.safetensors": bytesOf(start) });
+const adapterFiles = ({ config, start }: typeof golden.lora) => ({
+  "adapter_config.json": JSON.stringify(config),
+  "adapter_model.safetensors": bytesOf(start),
+});
 
 let model: models.Llama;
 beforeEach(async () => {
@@ -14,8 +17,14 @@ beforeEach(async () => {
 });
 
 function lossOf(): Tensor {
-  const inputs = tensor(golden.ids.map((row) => row.slice(0, -1)), { dtype: "int32" });
-  const targets = tensor(golden.ids.flatMap((row) => row.slice(1)), { dtype: "int32" });
+  const inputs = tensor(
+    golden.ids.map((row) => row.slice(0, -1)),
+    { dtype: "int32" },
+  );
+  const targets = tensor(
+    golden.ids.flatMap((row) => row.slice(1)),
+    { dtype: "int32" },
+  );
   return F.crossEntropy(model.forward(inputs).reshape([-1, golden.config.vocab_size]), targets);
 }
 
@@ -34,7 +43,12 @@ describe("adapters from PEFT", () => {
           if (step === 0) {
             for (const [key, state] of Object.entries(handle.stateDict())) {
               const parameter = handle.trainableParameters().find((p) => p.buffer === state.buffer);
-              expectClose(parameter?.grad?.data() ?? [], gradients[key].data(), { absolute: 1e-6, relative: 1e-4 }, key);
+              expectClose(
+                parameter?.grad?.data() ?? [],
+                gradients[key].data(),
+                { absolute: 1e-6, relative: 1e-4 },
+                key,
+              );
             }
           }
           optimizer.step();
@@ -43,7 +57,8 @@ describe("adapters from PEFT", () => {
       });
       const end = await tensorsOf(reference.end);
       scope(() => {
-        for (const [key, value] of Object.entries(handle.stateDict())) expectClose(value.data(), end[key].data(), { absolute: 2e-4 }, key);
+        for (const [key, value] of Object.entries(handle.stateDict()))
+          expectClose(value.data(), end[key].data(), { absolute: 2e-4 }, key);
       });
       for (const t of [...Object.values(gradients), ...Object.values(end)]) t.dispose();
       optimizer.dispose();
@@ -67,12 +82,17 @@ describe("adapters from PEFT", () => {
   test("settings that would change the result, and files that do not fit, are errors; the model is left as it was", async () => {
     const before = memoryStats();
     const load = (changes: object, weights = golden.lora.start) =>
-      lora.loadAdapter(model, { "adapter_config.json": JSON.stringify({ ...golden.lora.config, ...changes }), "adapter_model.safetensors": bytesOf(weights) });
+      lora.loadAdapter(model, {
+        "adapter_config.json": JSON.stringify({ ...golden.lora.config, ...changes }),
+        "adapter_model.safetensors": bytesOf(weights),
+      });
     await expect(load({ use_dora: true })).rejects.toThrow(/use_dora = true/);
     await expect(load({ bias: "all", modules_to_save: ["lm_head"] })).rejects.toThrow(/modules_to_save.*|bias = "all"/);
     await expect(load({ invented_feature: 3 })).rejects.toThrow(/invented_feature = 3/);
     await expect(load({ peft_type: "IA3" })).rejects.toThrow(/peft_type/);
-    await expect(load({ rank_pattern: {} })).rejects.toThrow(/q_proj\.lora_A\.weight must have shape \[3, 24\], has \[2, 24\]/);
+    await expect(load({ rank_pattern: {} })).rejects.toThrow(
+      /q_proj\.lora_A\.weight must have shape \[3, 24\], has \[2, 24\]/,
+    );
     await expect(load({ target_modules: ["q_proj"] })).rejects.toThrow(/unexpected keys/);
     await expect(load({}, golden.weights)).rejects.toThrow(/missing keys/);
     expect(memoryStats()).toMatchObject({ liveBytes: before.liveBytes, liveTensors: before.liveTensors });
@@ -137,7 +157,10 @@ describe("lora.apply", () => {
       handle.detach();
       return paths;
     };
-    expect(pathsFor({ targetModules: ["mlp.up_proj"] })).toEqual(["model.layers.0.mlp.up_proj", "model.layers.1.mlp.up_proj"]);
+    expect(pathsFor({ targetModules: ["mlp.up_proj"] })).toEqual([
+      "model.layers.0.mlp.up_proj",
+      "model.layers.1.mlp.up_proj",
+    ]);
     expect(pathsFor({ targetModules: /.*layers\.1.*_proj/, excludeModules: ["o_proj"] })).toHaveLength(6);
     expect(pathsFor({ targetModules: "all-linear" })).toHaveLength(14);
     expect(pathsFor({ targetModules: ["lm_head"] })).toEqual(["lm_head"]);
@@ -147,8 +170,12 @@ describe("lora.apply", () => {
     const before = memoryStats();
     const apply = (options: object) => () => lora.apply(model, options);
     expect(apply({ r: 0 })).toThrow(/r must be a whole number from 1, got 0/);
-    expect(apply({ r: 100 })).toThrow(/rank must be a whole number from 1 to 12/);
-    expect(apply({ targetModules: ["query"] })).toThrow(/got query; the model's linear layers are named q_proj, k_proj/);
+    expect(apply({ r: 100 })).toThrow(
+      /lora\.apply: rank of model\.layers\.0\.self_attn\.q_proj must be a whole number from 1 to 24/,
+    );
+    expect(apply({ targetModules: ["query"] })).toThrow(
+      /got query; the model's linear layers are named q_proj, k_proj/,
+    );
     expect(apply({ targetModules: /nothing/ })).toThrow(/without a match/);
     expect(apply({ rank: 8 })).toThrow(/options must be .*got rank/);
     expect(apply({ dropout: 1 })).toThrow(/dropout/);
@@ -180,7 +207,10 @@ describe("LoRALayer and LinearWithLoRA", () => {
       expect([...layer.forward(x).data()]).toEqual([...plain]);
       expect(layer.lora.A.shape).toEqual([7, 3]);
       nn.init.normal_(layer.lora.B);
-      const expected = F.add(layer.linear.forward(x), F.mul(F.matmul(F.matmul(x, layer.lora.A), layer.lora.B), 2)).data();
+      const expected = F.add(
+        layer.linear.forward(x),
+        F.mul(F.matmul(F.matmul(x, layer.lora.A), layer.lora.B), 2),
+      ).data();
       expectClose(layer.forward(x).data(), expected);
       layer.mergeWeights();
       expectClose(layer.forward(x).data(), expected, { absolute: 1e-5 });

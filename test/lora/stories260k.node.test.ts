@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { lora, memoryStats, models, optim, scope } from "../../src/index.js";
 import { evaluate, lossAt } from "../../src/cli/corpus.js";
 import { loadTokenizer } from "../../src/cli/tokenizer.js";
+import { lora, memoryStats, models, optim, scope } from "../../src/index.js";
 import { missingSharedData, readJson, readText, reference, shakespeare, stories } from "../support/shared.node.js";
 
 interface Summary {
@@ -16,13 +16,17 @@ describe.skipIf(missingSharedData)(`stories260k${missingSharedData ? `: ${missin
   test("continues <s> as its published sample does", async () => {
     const tokenizer = await loadTokenizer(stories);
     const model = (await models.Llama.fromPretrained(stories)).eval();
-    const published = readText(`${stories}/README.md`).match(/Greedy continuation of `<s>`[^"]*"([^"]*)"/)?.[1] as string;
+    const published = readText(`${stories}/README.md`).match(
+      /Greedy continuation of `<s>`[^"]*"([^"]*)"/,
+    )?.[1] as string;
     const text = tokenizer.decode(await model.generate([1], { maxNewTokens: 60 }));
     expect(text.trim().slice(0, published.trim().length)).toBe(published.trim());
     model.dispose();
   });
 
-  test("LoRA follows PyTorch + PEFT: first ten losses to 1e-4, all hundred to 0.05, validation to 0.02", { timeout: 120_000 }, async () => {
+  test("LoRA follows PyTorch + PEFT: first ten losses to 1e-4, all hundred to 0.05, validation to 0.02", {
+    timeout: 120_000,
+  }, async () => {
     const summary = readJson<Summary>(`${reference}/summary.json`);
     const losses = readJson<number[]>(`${reference}/losses.json`);
     const batches = readJson<number[][]>(`${reference}/batches.json`);

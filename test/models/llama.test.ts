@@ -19,7 +19,9 @@ describe("Llama", () => {
   test("logits equal those of transformers", () =>
     withModel(async (model) => {
       const { logits } = await tensorsOf(golden.logits);
-      scope(() => expectClose(model.forward(ids()).data(), logits.data(), { absolute: 1e-5, relative: 1e-5 }, "logits"));
+      scope(() =>
+        expectClose(model.forward(ids()).data(), logits.data(), { absolute: 1e-5, relative: 1e-5 }, "logits"),
+      );
       logits.dispose();
     }));
 
@@ -39,7 +41,12 @@ describe("Llama", () => {
     withModel(async (model) => {
       const prompt = golden.greedy.slice(0, 4);
       const seen: number[] = [];
-      const got = await model.generate(prompt, { maxNewTokens: 16, repetitionPenalty: 1.3, stop: [], onToken: (id) => seen.push(id) });
+      const got = await model.generate(prompt, {
+        maxNewTokens: 16,
+        repetitionPenalty: 1.3,
+        stop: [],
+        onToken: (id) => seen.push(id),
+      });
       expect(got).toEqual(golden.greedy);
       expect(seen).toEqual(golden.greedy.slice(4));
     }));
@@ -51,12 +58,22 @@ describe("Llama", () => {
         scope(() => {
           const whole = model.forward(ids()).data();
           const [B, T, V] = [3, 12, golden.config.vocab_size];
-          for (const [start, length] of [[0, 5], [5, 1], [6, 1], [7, 5]]) {
+          for (const [start, length] of [
+            [0, 5],
+            [5, 1],
+            [6, 1],
+            [7, 5],
+          ]) {
             const part = golden.ids.map((row) => row.slice(start, start + length));
             const got = scope(() => model.forward(tensor(part, { dtype: "int32" }), { cache }).data());
             for (let b = 0; b < B; b++) {
               const from = (b * T + start) * V;
-              expectClose(got.subarray(b * length * V, (b + 1) * length * V), whole.subarray(from, from + length * V), { absolute: 1e-5 }, `from ${start}`);
+              expectClose(
+                got.subarray(b * length * V, (b + 1) * length * V),
+                whole.subarray(from, from + length * V),
+                { absolute: 1e-5 },
+                `from ${start}`,
+              );
             }
           }
         }),
@@ -66,7 +83,8 @@ describe("Llama", () => {
 
   test("sampling repeats with its seed and stops at a stop token", () =>
     withModel(async (model) => {
-      const sampled = (seed: number) => model.generate([5, 6], { maxNewTokens: 12, temperature: 1, topK: 20, topP: 0.9, seed, stop: [] });
+      const sampled = (seed: number) =>
+        model.generate([5, 6], { maxNewTokens: 12, temperature: 1, topK: 20, topP: 0.9, seed, stop: [] });
       expect(await sampled(3)).toEqual(await sampled(3));
       expect(await sampled(3)).not.toEqual(await sampled(4));
       const [, , first] = await model.generate([5, 6], { maxNewTokens: 1 });
@@ -77,7 +95,7 @@ describe("Llama", () => {
     withModel(async (model) => {
       const run = async (length: number) => {
         await model.generate([5], { maxNewTokens: length, stop: [] });
-        noGrad(() => scope(() => model.forward(ids())));
+        noGrad(() => scope(() => void model.forward(ids())));
       };
       await run(60);
       const { liveBytes, liveTensors } = memoryStats();
@@ -111,7 +129,9 @@ describe("Llama", () => {
     const before = memoryStats();
     const load = (source: models.ModelFiles) => models.Llama.fromPretrained(source);
     await expect(load(config({ num_hidden_layers: 3 }))).rejects.toThrow(/missing keys: model\.layers\.2/);
-    await expect(load(config({ vocab_size: 41 }))).rejects.toThrow(/embed_tokens\.weight must have shape \[41, 24\], has \[40, 24\]/);
+    await expect(load(config({ vocab_size: 41 }))).rejects.toThrow(
+      /embed_tokens\.weight must have shape \[41, 24\], has \[40, 24\]/,
+    );
     await expect(load(config({ hidden_act: "relu" }))).rejects.toThrow(/hidden_act must be "silu"/);
     await expect(load(config({ rope_scaling: { rope_type: "llama3" } }))).rejects.toThrow(/rope_scaling/);
     await expect(load({ "config.json": files["config.json"] })).rejects.toThrow(/must include model\.safetensors/);

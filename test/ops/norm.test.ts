@@ -53,6 +53,14 @@ describe("normalization", () => {
       tolerance,
     }));
 
+  test("layerNorm with a bias alone", () =>
+    checkOp({
+      op: (x, bias) => F.layerNorm(x, [5], { bias, eps: 1e-2 }),
+      reference: (x, bias) => layerNorm(x, undefined, bias, 1e-2),
+      shapes: [[[3, 5], [5]]],
+      tolerance,
+    }));
+
   test("layerNorm over several dimensions", () =>
     scope(() => {
       const x = tensor(
