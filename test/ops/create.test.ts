@@ -18,7 +18,7 @@ import { expectClose } from "../support/checkOp.js";
 
 /** Mean of the k-th powers. */
 function moment(x: Tensor, k: number): number {
-  return x.data().reduce((sum, v) => sum + v ** k, 0) / x.size;
+  return [...x.data()].reduce((sum, v) => sum + v ** k, 0) / x.size;
 }
 
 describe("creation", () => {
