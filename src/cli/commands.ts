@@ -1,11 +1,8 @@
 /** What each command does, from its options to its report. */
+
 import { files } from "#files";
-import { loadAdapter } from "../lora/index.js";
-import { Llama, type LlamaConfig } from "../models/llama.js";
-import { manualSeed } from "../random.js";
-import { init, type RuntimeInfo } from "../runtime.js";
+import { init, lora, manualSeed, memoryStats, models, type RuntimeInfo } from "../index.js";
 import type { SimdOption } from "../wasm/kernels.js";
-import { heapStats } from "../wasm/memory.js";
 import { type Corpus, splitCorpus } from "./corpus.js";
 import { type AdapterOptions, count, type FinetuneResult, finetune, print, promptIds, trainPhase } from "./finetune.js";
 import { type RunDescription, type TitledPhase, writeReport } from "./runReport.js";
@@ -58,7 +55,7 @@ export async function runFinetune(flags: FinetuneFlags): Promise<void> {
   const used = text.slice(0, flags.maxChars);
   const tokens = tokenizer.encode(used);
   const corpus = splitCorpus(tokens, flags.context);
-  const model = await Llama.fromPretrained(flags.model);
+  const model = await models.Llama.fromPretrained(flags.model);
   checkVocabulary(tokens, model);
   print(`model  ${flags.model}: ${count(model.numParameters())} parameters`);
   print(
@@ -77,8 +74,8 @@ export async function runFinetune(flags: FinetuneFlags): Promise<void> {
 export async function runGenerate(flags: GenerateFlags): Promise<void> {
   await init({ simd: flags.simd });
   const tokenizer = await loadTokenizer(flags.model);
-  const model = (await Llama.fromPretrained(flags.model)).eval();
-  if (flags.adapter) (await loadAdapter(model, flags.adapter, { trainable: false })).merge();
+  const model = (await models.Llama.fromPretrained(flags.model)).eval();
+  if (flags.adapter) (await lora.loadAdapter(model, flags.adapter, { trainable: false })).merge();
   const ids = promptIds(model, tokenizer, flags.prompt);
   const interrupt = interruptSignal("ends after this token");
   let shown = "";
@@ -103,7 +100,7 @@ export async function runGenerate(flags: GenerateFlags): Promise<void> {
   process.stdout.write("\n");
 }
 
-const demoModel: LlamaConfig = {
+const demoModel: models.LlamaConfig = {
   vocab_size: 256,
   hidden_size: 96,
   intermediate_size: 256,
@@ -125,7 +122,7 @@ export async function runDemo(flags: TrainingFlags): Promise<void> {
   const tokenizer = byteTokenizer();
   const first = splitCorpus(tokenizer.encode(fables), flags.context);
   const second = splitCorpus(tokenizer.encode(logbook), flags.context);
-  const model = new Llama(demoModel);
+  const model = new models.Llama(demoModel);
   print(
     `1  a byte-level Llama of ${count(model.numParameters())} parameters, from scratch, on fables: ${describeSplit(first)}`,
   );
@@ -165,7 +162,7 @@ async function start({ simd, seed }: CommonOptions): Promise<RuntimeInfo> {
 }
 
 async function finetunePhase(
-  model: Llama,
+  model: models.Llama,
   tokenizer: TextTokenizer,
   corpus: Corpus,
   flags: TrainingFlags,
@@ -201,7 +198,7 @@ function charactersUsed(used: number, all: number): string {
   return used < all ? `the first ${count(used)} of ${count(all)} characters (--max-chars)` : `${count(all)} characters`;
 }
 
-function checkVocabulary(tokens: readonly number[], { config }: Llama): void {
+function checkVocabulary(tokens: readonly number[], { config }: models.Llama): void {
   const largest = tokens.reduce((most, id) => Math.max(most, id), 0);
   if (largest >= config.vocab_size) {
     throw new Error(
@@ -228,7 +225,7 @@ async function finish(
   result: FinetuneResult,
   about: Pick<RunDescription, "title" | "summary" | "model" | "data">,
 ): Promise<void> {
-  const { reservedBytes, peakBytes } = heapStats();
+  const { reservedBytes, peakBytes } = memoryStats();
   const mebibytes = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
   print(
     `\n${count(Math.round(result.tokensPerSecond))} tokens/s in fine-tuning · memory ${mebibytes(peakBytes)} at the most, ${mebibytes(reservedBytes)} reserved`,

@@ -1,13 +1,8 @@
 /** A text as tokens: what is trained on, what is held out, and batches of both. */
 
-import { noGrad } from "../graph.js";
-import { tensor } from "../ops/create.js";
-import { crossEntropy } from "../ops/loss.js";
-import { reshape } from "../ops/view.js";
+import { F, noGrad, scope, type Tensor, tensor } from "../index.js";
 import { Pacer } from "../pause.js";
 import { RandomStream } from "../random.js";
-import { scope } from "../scope.js";
-import type { Tensor } from "../tensor.js";
 
 export interface Corpus {
   train: Int32Array;
@@ -41,7 +36,7 @@ export function lossAt(model: LanguageModel, tokens: Int32Array, starts: readonl
     return tensor(ids, { shape: [starts.length, context] });
   };
   const logits = model.forward(rows(0)); // (B, T, vocab)
-  return crossEntropy(reshape(logits, [-1, logits.shape[2]]), reshape(rows(1), [-1]));
+  return F.crossEntropy(logits.reshape([-1, logits.shape[2]]), rows(1).flatten());
 }
 
 /** Random row starts, the same for the same seed. */

@@ -1,10 +1,7 @@
 /** LoRA fine-tuning of a language model on a text: what the commands share. */
+
 import { files } from "#files";
-import { noGrad } from "../graph.js";
-import * as lora from "../lora/index.js";
-import type { Llama } from "../models/llama.js";
-import { tensor } from "../ops/create.js";
-import { scope } from "../scope.js";
+import { lora, type models, noGrad, scope, tensor } from "../index.js";
 import { type Corpus, evaluate } from "./corpus.js";
 import type { TextTokenizer } from "./tokenizer.js";
 import { type TrainingOptions, type TrainingResult, trainLanguageModel } from "./training.js";
@@ -43,7 +40,7 @@ export interface FinetuneResult extends PhaseResult {
 /** Trains, with the validation loss and a sample before and after. */
 export async function trainPhase(
   title: string,
-  model: Llama,
+  model: models.Llama,
   tokenizer: TextTokenizer,
   corpus: Corpus,
   training: TrainingOptions,
@@ -76,7 +73,7 @@ export async function trainPhase(
 
 /** Adapter in, trained, saved, merged, checked, saved: `out/adapter` for PEFT, `out/merged` for transformers. */
 export async function finetune(
-  model: Llama,
+  model: models.Llama,
   tokenizer: TextTokenizer,
   corpus: Corpus,
   adapter: AdapterOptions,
@@ -114,7 +111,7 @@ export async function finetune(
 }
 
 async function sample(
-  model: Llama,
+  model: models.Llama,
   tokenizer: TextTokenizer,
   { prompt, tokens, temperature, seed }: SampleOptions,
 ): Promise<string> {
@@ -124,13 +121,13 @@ async function sample(
 }
 
 /** The prompt's tokens after the model's beginning-of-sequence token, if it has one. */
-export function promptIds({ config }: Llama, tokenizer: TextTokenizer, prompt: string): number[] {
+export function promptIds({ config }: models.Llama, tokenizer: TextTokenizer, prompt: string): number[] {
   const ids = [...(config.bos_token_id == null ? [] : [config.bos_token_id]), ...tokenizer.encode(prompt)];
   if (ids.length === 0) throw new Error("prompt: the prompt must have one token or more, got none");
   return ids;
 }
 
-function logitsOf(model: Llama, ids: Int32Array): Float32Array {
+function logitsOf(model: models.Llama, ids: Int32Array): Float32Array {
   return noGrad(() => scope(() => model.forward(tensor(ids, { shape: [1, ids.length] })).data() as Float32Array));
 }
 

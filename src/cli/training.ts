@@ -1,9 +1,5 @@
-import type { Parameter } from "../nn/parameter.js";
-import { clipGradNorm_ } from "../nn/utils.js";
-import { AdamW } from "../optim/adamw.js";
-import { WarmupCosine } from "../optim/schedulers.js";
+import { nn, optim, scope } from "../index.js";
 import { Pacer } from "../pause.js";
-import { scope } from "../scope.js";
 import { type Corpus, type LanguageModel, lossAt, randomStarts } from "./corpus.js";
 import { progressBar } from "./progress.js";
 
@@ -29,13 +25,16 @@ export interface TrainingResult {
 export async function trainLanguageModel(
   title: string,
   model: LanguageModel,
-  parameters: Parameter[],
+  parameters: nn.Parameter[],
   corpus: Corpus,
   options: TrainingOptions,
 ): Promise<TrainingResult> {
   const { steps, batchSize, context, signal } = options;
-  const optimizer = new AdamW(parameters, { lr: options.learningRate, weightDecay: options.weightDecay });
-  const schedule = new WarmupCosine(optimizer, { warmupSteps: options.warmupSteps, totalSteps: steps });
+  const optimizer = new optim.AdamW(parameters, { lr: options.learningRate, weightDecay: options.weightDecay });
+  const schedule = new optim.schedulers.WarmupCosine(optimizer, {
+    warmupSteps: options.warmupSteps,
+    totalSteps: steps,
+  });
   const starts = randomStarts(corpus.train, batchSize, context, options.seed);
   const bar = progressBar(title, steps);
   const pacer = new Pacer();
@@ -48,7 +47,7 @@ export async function trainLanguageModel(
         scope(() => {
           const loss = lossAt(model, corpus.train, starts.next().value, context);
           loss.backward();
-          clipGradNorm_(parameters, 1);
+          nn.utils.clipGradNorm_(parameters, 1);
           optimizer.step();
           schedule.step();
           optimizer.zeroGrad();
