@@ -12,7 +12,23 @@ export { type LayerNormOptions, layerNorm, type RMSNormOptions, rmsNorm } from "
 export { amax, amax as max, amin, amin as min, argmax, argmin, mean, type ReduceOptions, sum } from "./reduce.js";
 export { type RotaryOptions, rotaryEmbedding } from "./rotary.js";
 export { logSoftmax, type SoftmaxOptions, softmax } from "./softmax.js";
-export { relu } from "./unary.js";
+export {
+  abs,
+  erf,
+  exp,
+  type GeluOptions,
+  gelu,
+  log,
+  neg,
+  reciprocal,
+  relu,
+  rsqrt,
+  sigmoid,
+  silu,
+  sqrt,
+  square,
+  tanh,
+} from "./unary.js";
 export {
   cat,
   chunk,
