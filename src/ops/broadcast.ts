@@ -61,8 +61,9 @@ type Plane = (
 
 /** Calls `run` for every plane of two dimensions: usually one, since dimensions that can be are merged. */
 function forEachPlane(y: Tensor, a: Tensor, b: Operand, run: Plane): void {
-  if (typeof b !== "number" && a.isDense && b.isDense && sameShape(a.shape, b.shape)) {
-    run(y.ptr, 0, a.ptr, b.ptr, 1, y.size, 0, 1, 0, 1);
+  if (a.isDense && (typeof b === "number" || (b.isDense && sameShape(a.shape, b.shape)))) {
+    const [bPtr, bCol] = typeof b === "number" ? [constant(b), 0] : [b.ptr, 1];
+    run(y.ptr, 0, a.ptr, bPtr, 1, y.size, 0, 1, 0, bCol);
     return;
   }
   const left = rowMajor(a);
