@@ -58,8 +58,9 @@ class Heap {
       this.mergeFree();
       const merged = this.fromHole(size);
       if (merged !== undefined) return merged;
-      if (!this.grow(this.top + size - this.memory.buffer.byteLength)) return undefined;
     }
+    const lacking = this.top + size - this.memory.buffer.byteLength;
+    if (lacking > 0 && !this.grow(lacking)) return undefined;
     const address = this.top;
     this.top += size;
     return address;

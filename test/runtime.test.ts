@@ -1,0 +1,126 @@
+import { afterEach, describe, expect, test, vi } from "vitest";
+
+/** The library loaded anew, apart from the instance that the other tests share. */
+async function freshLibrary(): Promise<typeof import("../src/index.js")> {
+  vi.resetModules();
+  return import("../src/index.js");
+}
+
+afterEach(() => vi.unstubAllGlobals());
+
+describe("init", () => {
+  test("before it, every operation says to call it", async () => {
+    const { tensor, zeros, runtimeInfo, nn } = await freshLibrary();
+    for (const use of [() => tensor([1]), () => zeros([2]), () => runtimeInfo(), () => new nn.Linear(2, 2)]) {
+      expect(use).toThrow(/await init\(\)/);
+    }
+  });
+
+  test("it is idempotent; other options reject", async () => {
+    const { init, runtimeInfo, shutdown } = await freshLibrary();
+    const [first, second] = await Promise.all([init({ simd: "baseline" }), init({ simd: "baseline" })]);
+    expect(second).toBe(first);
+    expect(await init()).toBe(first);
+    expect(runtimeInfo()).toEqual({ variant: "simd", threads: 1, sharedMemory: false, version: "0.1.0" });
+    await expect(init({ simd: "auto" })).rejects.toThrow(/options of the first/);
+    await shutdown();
+  });
+
+  test("options out of range are errors", async () => {
+    const { init } = await freshLibrary();
+    await expect(init({ threads: 0 })).rejects.toThrow(/threads must be "auto" or a whole number from 1, got 0/);
+    await expect(init({ simd: "fast" as "auto" })).rejects.toThrow(
+      /simd must be "auto", "baseline" or "relaxed", got fast/,
+    );
+    await expect(init({ maximumMemoryMiB: 5000 })).rejects.toThrow(/maximumMemoryMiB must be from 1 to 4096, got 5000/);
+  });
+
+  test("more threads than this version has: it runs, and says why with fewer", async () => {
+    const { init, shutdown } = await freshLibrary();
+    expect(await init({ threads: 4 })).toMatchObject({ threads: 1, reason: expect.stringMatching(/4 threads asked/) });
+    await shutdown();
+  });
+
+  test("an engine without SIMD is an error that says so", async () => {
+    const { init } = await freshLibrary();
+    vi.stubGlobal("WebAssembly", { ...WebAssembly, validate: () => false });
+    await expect(init()).rejects.toThrow(/must support WebAssembly SIMD/);
+  });
+
+  test("relaxed SIMD that is asked for and missing is an error", async () => {
+    const { init } = await freshLibrary();
+    const { validate, compile, Module, Memory, instantiate, Instance } = WebAssembly;
+    // the detector's module for relaxed SIMD is the one with opcode 0x100 and above: a two-byte LEB after 0xfd
+    const hasRelaxed = (bytes: Uint8Array) => bytes.some((byte, i) => byte === 0xfd && bytes[i + 2] === 2);
+    vi.stubGlobal("WebAssembly", {
+      validate: (b: Uint8Array<ArrayBuffer>) => !hasRelaxed(b) && validate(b),
+      compile,
+      Module,
+      Memory,
+      instantiate,
+      Instance,
+    });
+    await expect(init({ simd: "relaxed" })).rejects.toThrow(/relaxed.*use "auto" or "baseline"/);
+  });
+
+  test("after shutdown tensors are gone, and init starts anew", async () => {
+    const { init, shutdown, tensor, memoryStats, UseAfterFreeError } = await freshLibrary();
+    await init();
+    const old = tensor([1, 2]);
+    await shutdown();
+    expect(() => tensor([1])).toThrow(/await init\(\)/);
+    await init();
+    expect(() => old.data()).toThrow(UseAfterFreeError);
+    const { liveBytes } = memoryStats();
+    old.dispose();
+    expect(memoryStats().liveBytes).toBe(liveBytes);
+    expect([...tensor([3]).data()]).toEqual([3]);
+    await shutdown();
+  });
+
+  test("a module given by the user is run; bytes that are none are an error", async () => {
+    const { init, shutdown } = await freshLibrary();
+    const { gzipped } = await import("../src/wasm/simd.gen.js");
+    const bytes = Uint8Array.from(atob(gzipped), (c) => c.charCodeAt(0));
+    const inflated = await new Response(
+      new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")),
+    ).arrayBuffer();
+    expect(await init({ wasm: await WebAssembly.compile(inflated) })).toMatchObject({ variant: "simd" });
+    await shutdown();
+    await expect(init({ wasm: new Uint8Array([1, 2, 3]) })).rejects.toThrow();
+    expect(await init({ wasm: inflated })).toMatchObject({ variant: "simd" });
+    await shutdown();
+  });
+});
+
+describe("memory", () => {
+  test("running out says what was asked, live and allowed, and leaves every tensor usable", async () => {
+    const { init, shutdown, zeros, tensor, F, keep, memoryStats, OutOfMemoryError } = await freshLibrary();
+    await init({ maximumMemoryMiB: 8 });
+    const kept = keep(tensor([1, -2, 3]));
+    const blocks = [];
+    const fill = () => {
+      for (;;) blocks.push(zeros([65536]));
+    };
+    expect(fill).toThrow(OutOfMemoryError);
+    expect(fill).toThrow(/256\.0 KiB must fit, got [\d.]+ MiB live of 8\.0 MiB allowed/);
+    expect(blocks.length).toBeGreaterThan(20);
+    expect([...F.relu(kept).data()]).toEqual([1, 0, 3]);
+    for (const block of blocks) block.dispose();
+    const whole = zeros([20 * 65536]);
+    expect(whole.size).toBe(20 * 65536);
+    expect(memoryStats().reservedBytes).toBeLessThanOrEqual(8 * 1024 * 1024);
+    await shutdown();
+  });
+
+  test("free neighbours merge before the memory grows", async () => {
+    const { init, shutdown, zeros, memoryStats } = await freshLibrary();
+    await init();
+    const small = Array.from({ length: 4096 }, () => zeros([1024]));
+    const { reservedBytes } = memoryStats();
+    for (const t of small) t.dispose();
+    zeros([3 * 1024 * 1024]).dispose();
+    expect(memoryStats().reservedBytes).toBe(reservedBytes);
+    await shutdown();
+  });
+});
