@@ -726,8 +726,9 @@ function rowDots(delta: usize, dy: usize, y: usize, rows: i32, cols: i32, dyRow:
 
 /** Bytes of workspace for `attentionGrad` with `group` query heads to a key-value head. */
 export function attentionGradWorkspace(group: i32, tq: i32, d: i32, e: i32): i32 {
-  const tiles = 2 * (tileBytes(d) + tileBytes(e) + tileBytes(QUERIES)) + bytes(LANES * wide(d));
-  return <i32>(tiles + group * headBytes(tq, d));
+  const tiles: usize = (tileBytes(d) + tileBytes(e) + tileBytes(QUERIES)) << 1;
+  const heads: usize = headBytes(tq, d) * group;
+  return <i32>(tiles + bytes(LANES * wide(d)) + heads);
 }
 
 /** What the backward pass keeps of a query head: scaled queries, dq, delta. */
