@@ -11,6 +11,7 @@
  * elements. Query i sees the keys j ≤ i + offset; offset = tk hides none. A call does the items [begin, end), where an
  * item is one key-value head of one batch entry with the query heads that share it, in a workspace of its own.
  */
+import { exp2, log, log2e } from "./math";
 import { loadTail, madd, storeTail, sumLanes } from "./simd";
 
 const LANES = 16;
@@ -50,35 +51,6 @@ function wide(d: i32): i32 {
 @inline
 function entry(x: usize, b: i32, batchStride: i32, h: i32, headStride: i32): usize {
   return x + bytes(b) * batchStride + bytes(h) * headStride;
-}
-
-const EXP2: usize = memory.data<f32>([
-  -127, // 0: from here on 2^n has no bits
-  12583039, // 1: 1.5·2²³ + 127
-  0.6931469776578075, // 2
-  0.24022242209731298, // 3
-  0.05550733731208507, // 4
-  0.009671504598280502, // 5
-  0.0013264701732917303, // 6
-  1, // 7
-]);
-
-// @ts-ignore: decorator
-@inline
-function at(i: i32): v128 {
-  return v128.load32_splat(EXP2 + (i << 2));
-}
-
-/** 2^x for x ≤ 0, with 2^0 = 1 and exact zeros below 2^-126.5. */
-// @ts-ignore: decorator
-@inline
-function exp2(x: v128): v128 {
-  x = f32x4.pmax(x, at(0));
-  const rounded = f32x4.add(x, at(1));
-  const r = f32x4.sub(x, f32x4.sub(rounded, at(1)));
-  const r2 = f32x4.mul(r, r);
-  const p = madd(madd(madd(at(6), r, at(5)), r2, madd(at(4), r, at(3))), r2, madd(at(2), r, at(7)));
-  return f32x4.mul(p, i32x4.shl(rounded, 23));
 }
 
 /** s[r][16] = Σ_d x[r][d] · t[d][16]; rows go in pairs, so an odd last row of s is followed by one of no meaning. */
@@ -515,8 +487,8 @@ function forwardRow(
     k += kRow * KEYS;
     v += vRow * KEYS;
   }
-  copyRows(y, sumY, 1, e, 0, 0, sum == 0 ? 0 : 1 / sum);
-  store<f32>(lse, sum == 0 ? Infinity : top + Mathf.log2(sum));
+  copyRows(y, sumY, 1, e, 0, 0, f32x4.extract_lane(inverse(f32x4.splat(sum)), 0));
+  v128.store32_lane(lse, lseOf(f32x4.splat(top), f32x4.splat(sum)), 0);
 }
 
 function forwardTile(
@@ -564,13 +536,33 @@ function forwardTile(
     k += kRow * KEYS;
     v += vRow * KEYS;
   }
-  for (let r = 0; r < queries; r++) {
-    const total = load<f32>(sum + bytes(r));
-    store<f32>(sum + bytes(r), total == 0 ? 0 : 1 / total);
-    store<f32>(lse + bytes(r), total == 0 ? Infinity : load<f32>(top + bytes(r)) + Mathf.log2(total));
+  for (let c: usize = 0; c < 64; c += 16) {
+    const total = v128.load(sum + c);
+    v128.store(top + c, lseOf(v128.load(top + c), total));
+    scaleColumn(yT + c, inverse(total), e);
   }
-  for (let c: usize = 0; c < 64; c += 16) scaleColumn(yT + c, v128.load(sum + c), e);
+  copyRows(lse, top, 1, queries, 0, 0, 1);
   transpose(y, yT, e, queries, yRow, 64, 1);
+}
+
+/** log2 Σ 2^s from the greatest score and the sum relative to it; +∞ where there was no key */
+// @ts-ignore: decorator
+@inline
+function lseOf(top: v128, sum: v128): v128 {
+  return v128.bitselect(f32x4.splat(Infinity), madd(log(sum), log2e(), top), isZero(sum));
+}
+
+/** 1/x, but 0 for 0 */
+// @ts-ignore: decorator
+@inline
+function inverse(x: v128): v128 {
+  return v128.andnot(f32x4.div(f32x4.splat(1), x), isZero(x));
+}
+
+// @ts-ignore: decorator
+@inline
+function isZero(x: v128): v128 {
+  return f32x4.eq(x, f32x4.splat(0));
 }
 
 /** t[c][4] ·= by */
