@@ -1,11 +1,18 @@
 /** Fused attention: neither pass keeps a [Tq, Tk] matrix. */
 import { ShapeError, showShape } from "../errors.js";
-import { jointVjps, record } from "../graph.js";
-import { broadcastShapes, broadcastStrides, type Shape, sameShape } from "../shape.js";
-import { alias, empty, type Tensor } from "../tensor.js";
+import { jointVjps, noGrad, record } from "../graph.js";
+import { scope } from "../scope.js";
+import { broadcastShapes, type Shape, sameShape } from "../shape.js";
+import { empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 import { nullPtr, workspace } from "../wasm/memory.js";
+import { add, maximum, mul } from "./binary.js";
+import { dropout } from "./dropout.js";
 import { checkHeads, emptyHeads, rowStrides, withRows } from "./heads.js";
+import { matmul } from "./matmul.js";
+import { amax } from "./reduce.js";
+import { softmax } from "./softmax.js";
+import { expand, reshape, transpose, unsqueeze } from "./view.js";
 
 export interface AttentionOptions {
   /** Broadcasts to [B, H, Tq, Tk]: bool, true where a key takes part, or float32, added to the scores. */
@@ -16,7 +23,7 @@ export interface AttentionOptions {
   causalOffset?: number;
   /** 1/√D if left out. */
   scale?: number;
-  /** Must be 0 in this version. */
+  /** The probability of a probability to become 0; above 0, [Tq, Tk] matrices are kept. */
   dropoutP?: number;
 }
 
@@ -32,6 +39,9 @@ interface Operands {
 }
 
 const op = "scaledDotProductAttention";
+
+/** The least finite float32. */
+const LOWEST = -3.4028234663852886e38;
 
 /**
  * y = softmax(scale · q kᵀ + mask) v; a query that sees no key gives 0. Dao et al. 2022; PyTorch's function of this name
@@ -54,28 +64,23 @@ export function scaledDotProductAttention(
   }: AttentionOptions = {},
 ): Tensor {
   checkInputs(q, k, v);
-  if (dropoutP !== 0) throw new Error(`${op}: dropoutP must be 0 in this version, got ${dropoutP}`);
   if (!Number.isInteger(causalOffset))
     throw new Error(`${op}: causalOffset must be a whole number, got ${causalOffset}`);
-  const x: Operands = {
-    q: withRows(q),
-    k: withRows(k),
-    v: withRows(v),
-    mask: attnMask && additive(attnMask, [q.shape[0], q.shape[1], q.shape[2], k.shape[2]]),
-    offset: isCausal ? causalOffset : k.shape[2],
-    scale,
-  };
+  const offset = isCausal ? causalOffset : k.shape[2];
+  return scope(() => {
+    const mask = attnMask && additive(attnMask, [q.shape[0], q.shape[1], q.shape[2], k.shape[2]]);
+    if (dropoutP !== 0 || mask?.requiresGrad) return composed({ q, k, v, mask, offset, scale }, dropoutP);
+    return fused(q, k, v, { q: withRows(q), k: withRows(k), v: withRows(v), mask, offset, scale });
+  });
+}
+
+function fused(q: Tensor, k: Tensor, v: Tensor, x: Operands): Tensor {
   const y = emptyHeads([...q.shape.slice(0, 3), v.shape[3]], x.q);
   const lse = empty(q.shape.slice(0, 3));
   forward(y, lse, x);
   const saved = [x.q, x.k, x.v, y, lse, ...(x.mask ? [x.mask] : [])];
-  return record(
-    op,
-    y,
-    [q, k, v],
-    saved,
-    jointVjps([q, k, v], (dy) => gradients(withRows(dy), y, lse, x)),
-  );
+  const vjps = jointVjps([q, k, v], (dy) => gradients(withRows(dy), y, lse, x));
+  return record(op, y, [q, k, v], saved, vjps);
 }
 
 function forward(y: Tensor, lse: Tensor, x: Operands): void {
@@ -120,22 +125,43 @@ function strides({ q, k, v, mask }: Operands): readonly [...Three, ...Three, ...
   return [...rowStrides(q), ...rowStrides(k), ...rowStrides(v), batch, head, row, key];
 }
 
+/** The same from its parts, which keep [Tq, Tk] matrices: for dropout, and for a mask that wants a gradient. */
+function composed({ q, k, v, mask, offset, scale }: Operands, dropoutP: number): Tensor {
+  const [B, H, Tq, D] = q.shape;
+  const [, Hkv, Tk, E] = v.shape;
+  const group = Hkv && H / Hkv;
+  const grouped = (x: Tensor, width: number) => reshape(x, [B, Hkv, group, Tq, width]);
+  const scores = reshape(mul(matmul(grouped(q, D), transpose(unsqueeze(k, 2), -2, -1)), scale), [B, H, Tq, Tk]);
+  const hidden = mask ? add(mask, hiding(Tq, Tk, offset)) : hiding(Tq, Tk, offset);
+  // A row of −∞ alone would give NaN: it is made finite, and its probabilities 0.
+  const probabilities = mul(softmax(add(scores, maximum(hidden, LOWEST))), seeing(hidden));
+  const kept = dropout(probabilities, { p: dropoutP });
+  return reshape(matmul(grouped(kept, Tk), unsqueeze(v, 2)), [B, H, Tq, E]);
+}
+
+/** [Tq, Tk]: 0 where query i sees key j ≤ i + offset, −∞ elsewhere. */
+function hiding(Tq: number, Tk: number, offset: number): Tensor {
+  return empty([Tq, Tk]).set(
+    Float32Array.from({ length: Tq * Tk }, (_, at) => (at % Tk <= Math.floor(at / Tk) + offset ? 0 : -Infinity)),
+  );
+}
+
+/** Per row: 1 if something in it is not −∞, else 0. */
+function seeing(hidden: Tensor): Tensor {
+  const top = noGrad(() => amax(hidden, { dim: -1, keepdim: true }));
+  return top.set(top.data().map((value) => (value === -Infinity ? 0 : 1)));
+}
+
 /** The mask as floats to add, read as `shape`. */
 function additive(mask: Tensor, shape: Shape): Tensor {
   if (mask.dtype !== "bool" && mask.dtype !== "float32") {
     throw new Error(`${op}: attnMask must be "bool" or "float32", got "${mask.dtype}"`);
   }
-  if (mask.requiresGrad) throw new Error(`${op}: attnMask must not require a gradient, got one that does`);
   if (!sameShape(broadcastShapes(op, mask.shape, shape), shape)) {
     throw new ShapeError(`${op}: attnMask must broadcast to ${showShape(shape)}, got ${showShape(mask.shape)}`);
   }
-  const added = mask.dtype === "bool" ? hiding(mask) : mask;
-  return alias(added, shape, broadcastStrides(added.shape, added.strides, shape));
-}
-
-/** 0 where `mask` is true, −∞ elsewhere. */
-function hiding(mask: Tensor): Tensor {
-  return empty(mask.shape).set(Float32Array.from(mask.data(), (seen) => (seen ? 0 : -Infinity)));
+  if (mask.dtype === "float32") return expand(mask, shape);
+  return expand(empty(mask.shape).set(Float32Array.from(mask.data(), (seen) => (seen ? 0 : -Infinity))), shape);
 }
 
 function checkInputs(q: Tensor, k: Tensor, v: Tensor): void {

@@ -2,6 +2,7 @@
 import { dense } from "../copy.js";
 import { ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
+import { scope } from "../scope.js";
 import { sameShape } from "../shape.js";
 import type { Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
@@ -29,31 +30,22 @@ export function rotaryEmbedding(
   { offset = 0, positions }: RotaryOptions = {},
 ): Tensor {
   check(x, cos, sin, offset, positions);
+  return scope(() => rotate(x, dense(cos), dense(sin), offset, positions && dense(positions)));
+}
+
+function rotate(x: Tensor, cos: Tensor, sin: Tensor, offset: number, positions: Tensor | undefined): Tensor {
   const [B, H, T, D] = x.shape;
-  const tables = [dense(cos), dense(sin)] as const;
-  const rows = positions && dense(positions);
+  const positionBatch = positions?.ndim === 2 ? T : 0;
   const turn = (input: Tensor, sign: number): Tensor => {
     const a = withRows(input);
     const y = emptyHeads(x.shape, a);
-    const at = rows?.ptr ?? nullPtr;
-    const batch = rows?.ndim === 2 ? T : 0;
-    const extents = [B, H, T, D] as const;
-    kernels.rotary(
-      y.ptr,
-      a.ptr,
-      tables[0].ptr,
-      tables[1].ptr,
-      at,
-      ...extents,
-      ...rowStrides(y),
-      ...rowStrides(a),
-      batch,
-      offset,
-      sign,
-    );
+    const inputs = [a.ptr, cos.ptr, sin.ptr, positions?.ptr ?? nullPtr] as const;
+    const strides = [...rowStrides(y), ...rowStrides(a)] as const;
+    kernels.rotary(y.ptr, ...inputs, B, H, T, D, ...strides, positionBatch, offset, sign);
     return y;
   };
-  return record("rotaryEmbedding", turn(x, 1), [x], rows ? [...tables, rows] : tables, [(dy) => turn(dy, -1)]);
+  const saved = positions ? [cos, sin, positions] : [cos, sin];
+  return record("rotaryEmbedding", turn(x, 1), [x], saved, [(dy) => turn(dy, -1)]);
 }
 
 function check(x: Tensor, cos: Tensor, sin: Tensor, offset: number, positions: Tensor | undefined): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type DType, F, memoryStats, scope, type Tensor, tensor } from "../../src/index.js";
+import { type DType, F, manualSeed, memoryStats, scope, type Tensor, tensor } from "../../src/index.js";
 import golden from "../golden/attention.json" with { type: "json" };
 import { checkOp, expectClose } from "../support/checkOp.js";
 import { tensorsOf } from "../support/golden.js";
@@ -212,6 +212,49 @@ describe("scaledDotProductAttention", () => {
       expect(memoryStats().peakBytes - before.peakBytes).toBeLessThan(20 * 4 * y.size);
     }));
 
+  test("a mask that wants a gradient gets one", () =>
+    checkOp({
+      op: (q, k, v, attnMask) => F.scaledDotProductAttention(q, k, v, { attnMask, isCausal: true, causalOffset: -1 }),
+      reference: (q, k, v, mask) => attention(q, k, v, { mask, offset: -1 }),
+      shapes: [[...heads(2, 4, 2, 4, 5, 3, 6), [4, 4, 5]]],
+    }));
+
+  test("dropout drops probabilities, not queries", () =>
+    scope(() => {
+      const shapes = heads(2, 4, 2, 5, 7, 4, 6);
+      const [q, k] = shapes.map((shape, i) => randomTensor(shape, i));
+      const v = tensor(new Float32Array(size(shapes[2])).fill(1), { shape: shapes[2] });
+      const seen = tensor([[1, 1, 1, 1, 1, 0, 0]].concat(Array(4).fill([0, 0, 0, 0, 0, 0, 0])), { dtype: "bool" });
+      manualSeed(3);
+      const kept = F.dropout(tensor(new Float32Array(2 * 4 * 5 * 7).fill(1), { shape: [2, 4, 5, 7] }), { p: 0.25 });
+      manualSeed(3);
+      const y = F.scaledDotProductAttention(q, k, v, { dropoutP: 0.25 });
+      const weights = nd([2, 4, 5, 7], kept.data());
+      const scores = F.mul(
+        F.matmul(
+          q,
+          F.transpose(
+            F.cat(
+              [0, 0, 1, 1].map((h) => F.narrow(k, 1, h, 1)),
+              1,
+            ),
+            2,
+            3,
+          ),
+        ),
+        0.5,
+      );
+      const p = nd([2, 4, 5, 7], F.softmax(scores).data());
+      const expected = build([2, 4, 5, 6], ([b, h, i]) => {
+        let sum = 0;
+        for (let j = 0; j < 7; j++) sum += at(p, [b, h, i, j]) * at(weights, [b, h, i, j]);
+        return sum;
+      });
+      expectClose(y.data(), expected.data);
+      const masked = F.scaledDotProductAttention(q, k, v, { dropoutP: 0.25, attnMask: seen });
+      expect([...F.narrow(masked, 2, 1, 4).data()].every((value) => value === 0)).toBe(true);
+    }));
+
   test("frozen inputs get no gradient", () =>
     scope(() => {
       const [q, k, v] = heads(1, 1, 1, 5, 5, 4).map((shape, i) => randomTensor(shape, i, i === 2));
@@ -226,7 +269,7 @@ describe("scaledDotProductAttention", () => {
       expect(() => F.scaledDotProductAttention(x(3, 8), q, q)).toThrow("q must be [B, H, T, D], got [3, 8]");
       expect(() => F.scaledDotProductAttention(q, x(1, 3, 3, 8), x(1, 3, 3, 8))).toThrow("H a multiple of Hkv");
       expect(() => F.scaledDotProductAttention(q, x(1, 4, 5, 8), x(1, 4, 3, 8))).toThrow("must agree");
-      expect(() => F.scaledDotProductAttention(q, q, q, { dropoutP: 0.1 })).toThrow("dropoutP must be 0");
+      expect(() => F.scaledDotProductAttention(q, q, q, { dropoutP: 2 })).toThrow("p must be from 0 to 1");
       expect(() => F.scaledDotProductAttention(q, q, q, { attnMask: x(2, 3) })).toThrow("broadcast");
       const ints = tensor([1], { dtype: "int32" as DType });
       expect(() => F.scaledDotProductAttention(q, q, q, { attnMask: ints })).toThrow('"bool" or "float32"');
