@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
+import type { Tensor } from "../src/index.js";
 
-/** The library loaded anew, apart from the instance that the other tests share. */
+/** The library loaded anew, apart from the instance that the other tests share: in Node alone, vitest can do that. */
 async function freshLibrary(): Promise<typeof import("../src/index.js")> {
   vi.resetModules();
   return import("../src/index.js");
@@ -98,7 +99,7 @@ describe("memory", () => {
     const { init, shutdown, zeros, tensor, F, keep, memoryStats, OutOfMemoryError } = await freshLibrary();
     await init({ maximumMemoryMiB: 8 });
     const kept = keep(tensor([1, -2, 3]));
-    const blocks = [];
+    const blocks: Tensor[] = [];
     const fill = () => {
       for (;;) blocks.push(zeros([65536]));
     };
