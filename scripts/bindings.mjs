@@ -2,7 +2,15 @@
  * Turns asc's raw declarations (`number` everywhere, the AssemblyScript type in the JSDoc) into the typed
  * interface of `src/wasm/kernels.gen.ts`, where an address and a count are different types.
  */
-const types = { usize: "Ptr", i32: "number", u32: "number", f32: "number", f64: "number", bool: "number", void: "void" };
+const types = {
+  usize: "Ptr",
+  i32: "number",
+  u32: "number",
+  f32: "number",
+  f64: "number",
+  bool: "number",
+  void: "void",
+};
 
 /** @param {string} declarations the text of `build/simd.d.ts` */
 export function typedKernels(declarations) {
@@ -10,7 +18,10 @@ export function typedKernels(declarations) {
   const members = [...declarations.matchAll(pattern)].map(([, doc, name, parameters, result]) => {
     const declared = Object.fromEntries([...doc.matchAll(/@param (\w+) `(\w+)`/g)].map(([, key, type]) => [key, type]));
     const returned = doc.match(/@returns `(\w+)`/)?.[1] ?? result;
-    const args = parameters.split(",").map((p) => p.trim().split(":")[0]).filter(Boolean);
+    const args = parameters
+      .split(",")
+      .map((p) => p.trim().split(":")[0])
+      .filter(Boolean);
     return `  ${name}(${args.map((arg) => `${arg}: ${typeOf(name, declared[arg])}`).join(", ")}): ${typeOf(name, returned)};`;
   });
   if (members.length === 0) throw new Error("bindings: asc's declarations must list functions, got none");

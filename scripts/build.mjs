@@ -20,7 +20,10 @@ async function compile(variant) {
 async function inline(variant) {
   const wasm = await readFile(`build/${variant}.wasm`);
   const base64 = gzipSync(wasm, { level: 9 }).toString("base64");
-  await writeFile(`src/wasm/${variant}.gen.ts`, `/** build/${variant}.wasm, gzipped, base64 */\nexport const gzipped: string =\n  "${base64}";\n`);
+  await writeFile(
+    `src/wasm/${variant}.gen.ts`,
+    `/** build/${variant}.wasm, gzipped, base64 */\nexport const gzipped: string =\n  "${base64}";\n`,
+  );
   return `${variant} ${(wasm.length / 1024).toFixed(1)} KiB (${((base64.length * 0.75) / 1024).toFixed(1)} gzipped)`;
 }
 
@@ -31,7 +34,9 @@ async function wasm() {
 }
 
 function declarations() {
-  const { status } = spawnSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" });
+  const { status } = spawnSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], {
+    stdio: "inherit",
+  });
   if (status !== 0) throw new Error("tsc: declarations failed");
 }
 
@@ -42,7 +47,13 @@ async function bundles() {
   await Promise.all([
     bundle({ ...library, outdir: "dist/node", platform: "node" }),
     bundle({ ...library, outdir: "dist/browser", platform: "browser" }),
-    bundle({ ...shared, entryPoints: { wasmgrad: "src/cli/wasmgrad.ts" }, outdir: "dist/cli", platform: "node", banner }),
+    bundle({
+      ...shared,
+      entryPoints: { wasmgrad: "src/cli/wasmgrad.ts" },
+      outdir: "dist/cli",
+      platform: "node",
+      banner,
+    }),
   ]);
   await chmod("dist/cli/wasmgrad.js", 0o755);
   await mkdir("dist/wasm", { recursive: true });
