@@ -31,3 +31,9 @@ export function showBytes(bytes: number): string {
   if (bytes < 1024 * 1024) return `${(bytes / 1024).toFixed(1)} KiB`;
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
+
+/** A misspelt option is an error at run time too, where no compiler has looked. */
+export function checkOptions(op: string, options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).filter((key) => !known.includes(key));
+  if (unknown.length > 0) throw new Error(`${op}: options must be ${known.join(", ")}, got ${unknown.join(", ")}`);
+}

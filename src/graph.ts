@@ -1,7 +1,7 @@
 /** Recording operations and walking them backward. Knows tensors, and no operation. */
 import { accumulate, clone } from "./copy.js";
 import { showShape } from "./errors.js";
-import { currentScope, keep, moveTo, rejectThenable, Scope, scope } from "./scope.js";
+import { currentScope, moveTo, rejectThenable, Scope, scope } from "./scope.js";
 import { sameShape } from "./shape.js";
 import type { Storage } from "./storage.js";
 import { alias, empty, setHistory, type Tensor } from "./tensor.js";
@@ -148,7 +148,11 @@ export function jointVjps<const Inputs extends readonly Tensor[]>(
       for (const g of waiting.values()) g.dispose();
       waiting.clear();
       source = dy;
-      for (const [j, g] of gradients(dy).entries()) if (wanted[j]) waiting.set(j, keep(g));
+      for (const [j, g] of gradients(dy).entries()) {
+        if (!wanted[j]) continue;
+        currentScope()?.handOver(g); // the backward's own scope, which releases what no vjp fetches
+        waiting.set(j, g);
+      }
     }
     const g = waiting.get(i) as Tensor;
     waiting.delete(i);

@@ -36,6 +36,10 @@ export interface FinetuneFlags extends TrainingFlags {
   maxChars: number;
 }
 
+export interface DemoFlags extends TrainingFlags {
+  pretrainSteps: number;
+}
+
 export interface GenerateFlags extends CommonOptions {
   model: string;
   adapter?: string;
@@ -114,10 +118,10 @@ const demoModel: models.LlamaConfig = {
   tie_word_embeddings: true,
 };
 
-const demoTraining = { steps: 300, batchSize: 12, learningRate: 4e-3, warmupSteps: 20, weightDecay: 0.1 };
+const demoTraining = { batchSize: 12, learningRate: 4e-3, warmupSteps: 20, weightDecay: 0.1 };
 
 /** `wasmgrad` alone: a small model from scratch on one text, then LoRA on another, both of which come with the package. */
-export async function runDemo(flags: TrainingFlags): Promise<void> {
+export async function runDemo(flags: DemoFlags): Promise<void> {
   const runtime = await start(flags);
   const tokenizer = byteTokenizer();
   const first = splitCorpus(tokenizer.encode(fables), flags.context);
@@ -133,7 +137,7 @@ export async function runDemo(flags: TrainingFlags): Promise<void> {
     model,
     tokenizer,
     first,
-    { ...flags, ...demoTraining, signal },
+    { ...flags, ...demoTraining, steps: flags.pretrainSteps, signal },
     sampling,
   );
   print(`\n2  LoRA fine-tuning on a ship's logbook: ${describeSplit(second)}`);

@@ -32,7 +32,7 @@ export async function trainLanguageModel(
   const { steps, batchSize, context, signal } = options;
   const optimizer = new optim.AdamW(parameters, { lr: options.learningRate, weightDecay: options.weightDecay });
   const schedule = new optim.schedulers.WarmupCosine(optimizer, {
-    warmupSteps: options.warmupSteps,
+    warmupSteps: Math.min(options.warmupSteps, steps),
     totalSteps: steps,
   });
   const starts = randomStarts(corpus.train, batchSize, context, options.seed);

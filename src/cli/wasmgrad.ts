@@ -3,12 +3,12 @@
 import { type Command, InvalidArgumentError, Option, program } from "commander";
 import { version } from "../runtime.js";
 import {
+  type DemoFlags,
   type FinetuneFlags,
   type GenerateFlags,
   runDemo,
   runFinetune,
   runGenerate,
-  type TrainingFlags,
 } from "./commands.js";
 
 const positive = number("a number above 0", (n) => n > 0);
@@ -26,9 +26,11 @@ program
   .enablePositionalOptions()
   .showHelpAfterError("(wasmgrad --help lists the options)");
 
-trainingOptions(program, { steps: 200, temperature: 0.5, sampleTokens: 240 }).action((flags: TrainingFlags) =>
-  runDemo(flags),
-);
+trainingOptions(program.option("--pretrain-steps <n>", "optimizer steps of training from scratch", whole, 300), {
+  steps: 200,
+  temperature: 0.5,
+  sampleTokens: 240,
+}).action((flags: DemoFlags) => runDemo(flags));
 
 trainingOptions(
   program

@@ -1,4 +1,5 @@
 /** Which layers get an adapter, and how large. */
+import { checkOptions } from "../errors.js";
 import { Linear } from "../nn/linear.js";
 import type { Module } from "../nn/module.js";
 
@@ -43,10 +44,7 @@ const known: Record<keyof LoraConfig, true> = {
 
 /** Fills in the defaults for `model` and checks every value. */
 export function resolveConfig(model: Module, options: Partial<LoraConfig>): LoraConfig {
-  const unknown = Object.keys(options).filter((key) => !(key in known));
-  if (unknown.length > 0) {
-    throw new Error(`lora.apply: options must be ${Object.keys(known).join(", ")}, got ${unknown.join(", ")}`);
-  }
+  checkOptions("lora.apply", options, Object.keys(known));
   const config: LoraConfig = {
     r: 8,
     alpha: 16,

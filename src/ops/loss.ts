@@ -1,6 +1,6 @@
 /** Losses: (input, target, { reduction }). */
 import { dense } from "../copy.js";
-import { ShapeError, showShape } from "../errors.js";
+import { checkOptions, ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
 import { type Shape, sameShape } from "../shape.js";
 import { empty, type Tensor } from "../tensor.js";
@@ -31,6 +31,7 @@ export interface CrossEntropyOptions extends LossOptions {
  */
 export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   checkOptions("crossEntropy", options, ["reduction", "ignoreIndex"]);
+  checkReduction("crossEntropy", options);
   const { reduction = "mean", ignoreIndex = -100 } = options;
   checkClassTargets(input, target);
   const logits = classesLast(input);
@@ -80,6 +81,7 @@ export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntrop
 /** (input − target)² */
 export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   checkOptions("mseLoss", options, ["reduction"]);
+  checkReduction("mseLoss", options);
   return reduce(square(sub(input, target)), options.reduction);
 }
 
@@ -88,12 +90,10 @@ function reduce(losses: Tensor, reduction: Reduction = "mean"): Tensor {
   return reduction === "sum" ? sum(losses) : mean(losses);
 }
 
-function checkOptions(op: string, options: object, known: readonly string[]): void {
-  const unknown = Object.keys(options).filter((key) => !known.includes(key));
-  if (unknown.length > 0) throw new Error(`${op}: options must be ${known.join(", ")}, got ${unknown.join(", ")}`);
-  const { reduction = "mean" } = options as LossOptions;
-  if (!["mean", "sum", "none"].includes(reduction))
+function checkReduction(op: string, { reduction = "mean" }: LossOptions): void {
+  if (!["mean", "sum", "none"].includes(reduction)) {
     throw new Error(`${op}: reduction must be "mean", "sum" or "none", got "${reduction}"`);
+  }
 }
 
 function checkClassTargets({ shape, dtype }: Tensor, target: Tensor): void {

@@ -1,0 +1,154 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const cli = "dist/cli/wasmgrad.js";
+const unbuilt = existsSync(cli) ? false : `${cli} is not built`;
+const tiny = ["--steps", "3", "--batch-size", "2", "--context", "16", "--sample-tokens", "4", "--rank", "2"];
+
+interface Run {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the command line; `onOutput` sees what it has printed so far. */
+function run(args: readonly string[], onOutput?: (text: string, interrupt: () => void) => void): Promise<Run> {
+  const child = spawn(process.execPath, [cli, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let [stdout, stderr] = ["", ""];
+  const seen = () => onOutput?.(stdout + stderr, () => child.kill("SIGINT"));
+  child.stdout.on("data", (chunk) => {
+    stdout += chunk;
+    seen();
+  });
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+    seen();
+  });
+  return new Promise((resolve) => child.on("close", (code) => resolve({ code, stdout, stderr })));
+}
+
+describe.skipIf(unbuilt)(`wasmgrad${unbuilt ? `: ${unbuilt}` : ""}`, () => {
+  let folder: string;
+  let demo: Run;
+  const at = (...names: string[]) => join(folder, ...names);
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "wasmgrad-cli-"));
+    demo = await run([...tiny, "--pretrain-steps", "3", "--out", at("demo")]);
+    writeFileSync(at("text.txt"), readFileSync("src/cli/texts/logbook.txt"));
+  }, 60_000);
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test("without arguments it trains, fine-tunes, and writes adapter, model and report, and nothing else", () => {
+    expect(demo.stderr).not.toContain("wasmgrad:");
+    expect(demo.code).toBe(0);
+    expect(demo.stdout.match(/validation loss after/g)).toHaveLength(2);
+    expect(Number(demo.stdout.match(/differ from the adapter by (\S+)/)?.[1])).toBeLessThan(1e-4);
+    expect(readdirSync(at("demo")).sort()).toEqual(["adapter", "merged", "report.html"]);
+    expect(readdirSync(at("demo", "adapter"))).toEqual(["adapter_config.json", "adapter_model.safetensors"]);
+    expect(readdirSync(at("demo", "merged"))).toEqual([
+      "config.json",
+      "model.safetensors",
+      "tokenizer.json",
+      "tokenizer_config.json",
+    ]);
+    expect(readFileSync(at("demo", "report.html"), "utf8")).toContain("Training from scratch");
+  });
+
+  test("what it wrote is a model to fine-tune, and a base for the adapter", { timeout: 30_000 }, async () => {
+    const model = at("demo", "merged");
+    const tuned = await run([
+      "finetune",
+      "--model",
+      model,
+      "--data",
+      at("text.txt"),
+      ...tiny,
+      "--target",
+      "q_proj,v_proj",
+      "--out",
+      at("tuned"),
+    ]);
+    expect(tuned).toMatchObject({ code: 0 });
+    const generate = (...more: string[]) =>
+      run(["generate", "--model", model, "--prompt", "Day ", "--max-tokens", "5", ...more]);
+    const plain = await generate();
+    expect(plain).toMatchObject({ code: 0 });
+    expect(plain.stdout.startsWith("Day ")).toBe(true);
+    expect(await generate()).toEqual(plain);
+    expect(await generate("--adapter", at("tuned", "adapter"))).toMatchObject({ code: 0 });
+    const sampled = ["--temperature", "1", "--seed", "7"];
+    expect(await generate(...sampled)).toEqual(await generate(...sampled));
+  });
+
+  test("Ctrl-C ends after the present step and saves what there is", { timeout: 30_000 }, async () => {
+    let sent = false;
+    const args = [
+      "finetune",
+      "--model",
+      at("demo", "merged"),
+      "--data",
+      at("text.txt"),
+      ...tiny,
+      "--steps",
+      "1000000",
+      "--out",
+      at("cut"),
+    ];
+    const { code, stdout, stderr } = await run(args, (text, interrupt) => {
+      if (sent || !text.includes("fine-tuning")) return;
+      sent = true;
+      setTimeout(interrupt, 300);
+    });
+    expect(code).toBe(0);
+    expect(stderr).toContain("interrupted");
+    expect(stdout).toContain("validation loss after");
+    expect(readdirSync(at("cut")).sort()).toEqual(["adapter", "merged", "report.html"]);
+    expect(readFileSync(at("cut", "report.html"), "utf8")).toContain("Interrupted after");
+  });
+
+  test("bad input is one line that says what must hold, before any work", { timeout: 60_000 }, async () => {
+    writeFileSync(at("short.txt"), "too short");
+    const model = at("demo", "merged");
+    const weights = readFileSync(join(model, "model.safetensors"));
+    await run(["--help"]);
+    const finetune = (...args: string[]) => run(["finetune", ...tiny, "--out", at("never"), ...args]);
+    const cases: [Promise<Run>, RegExp][] = [
+      [finetune("--model", at("nowhere"), "--data", at("text.txt")), /nowhere/],
+      [finetune("--model", model, "--data", at("nothing.txt")), /nothing\.txt/],
+      [
+        finetune("--model", model, "--data", at("short.txt")),
+        /more than 16 tokens.*use a longer text or a shorter context/,
+      ],
+      [
+        finetune("--model", model, "--data", at("text.txt"), "--target", "query"),
+        /got query; the model's linear layers are named/,
+      ],
+      [finetune("--model", model, "--data", at("text.txt"), "--rank", "0"), /--rank.*whole number from 1/],
+      [finetune("--model", model), /--data/],
+      [run(["generate", "--model", model]), /--prompt/],
+      [run(["frobnicate"]), /frobnicate|too many arguments/],
+    ];
+    for (const [result, message] of cases) {
+      const { code, stderr } = await result;
+      expect(stderr).toMatch(message);
+      expect(code).toBe(1);
+    }
+    writeFileSync(join(model, "model.safetensors"), weights.subarray(0, weights.length - 100));
+    const { code, stderr } = await finetune("--model", model, "--data", at("text.txt"));
+    writeFileSync(join(model, "model.safetensors"), weights);
+    expect(stderr).toMatch(/safetensors: .*model\.safetensors/s);
+    expect(code).toBe(1);
+    expect(existsSync(at("never"))).toBe(false);
+  });
+
+  test("help lists every command and option with its default", async () => {
+    const { stdout } = await run(["--help"]);
+    for (const word of ["finetune", "generate", "--pretrain-steps", "--out"]) expect(stdout).toContain(word);
+    expect((await run(["finetune", "--help"])).stdout).toMatch(/--rank <r>.*default: 8/);
+    expect((await run(["--version"])).stdout.trim()).toBe("0.1.0");
+  });
+});
