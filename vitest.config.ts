@@ -25,8 +25,10 @@ const chromiumFlags = [
 ];
 
 function nodeProject(name: string, simd: "baseline" | "relaxed", execArgv: string[]): TestProjectInlineConfiguration {
+  // Examples choose their variant themselves: once is enough.
+  const exclude = ["**/*.browser.test.ts", ...(simd === "relaxed" ? ["test/examples/**"] : [])];
   return {
-    test: { ...suite, name, exclude: ["**/*.browser.test.ts"], provide: { simd }, pool: "forks", execArgv },
+    test: { ...suite, name, exclude, provide: { simd }, pool: "forks", execArgv },
   };
 }
 

@@ -1,0 +1,2 @@
+/** The path of a browser that runs. */
+export function findBrowser(): Promise<string>;
