@@ -72,7 +72,7 @@ const events = {
     if (!finished) return say("Stopped. Everything learned so far is kept.");
     state.unfinished = null;
     if (phase === "finetune")
-      return say("Done. Ask the model with and without its adapter, or take the adapter with you.");
+      return say("Done. Try the model with and without its adapter, or take the adapter with you.");
     say("Done. Next, fine-tune it on a second text.");
     choosePhase("finetune");
   },
@@ -107,9 +107,8 @@ const events = {
   failed({ command, message }) {
     if (command === "start") state.training = state.stopping = false;
     if (command === "generate") state.writing = false;
-    const cannotStart =
-      "The library cannot run in this browser. Current versions of Chrome, Edge, Firefox and Safari can.";
-    showProblem(command === "init" ? `${cannotStart} (${message})` : message);
+    const help = "Current versions of Chrome, Edge, Firefox and Safari can run it.";
+    showProblem(command === "init" ? `The library cannot start here. ${help} What went wrong: ${message}` : message);
     say(command === "init" ? "Not started." : "Stopped by an error.");
   },
 };
@@ -156,21 +155,23 @@ $("#reset").addEventListener("click", () => {
 $("#prompt").addEventListener("submit", (event) => {
   event.preventDefault();
   if (state.writing) return send("stopGenerating");
-  const { prompt, heat, bytes, withAdapter } = event.target.elements;
+  const { prompt, temperature, bytes, withAdapter } = event.target.elements;
   state.writing = true;
   $("#written").hidden = false;
   $("#written b").textContent = prompt.value;
   $("#written span").textContent = "";
   send("generate", {
     prompt: prompt.value,
-    temperature: heat.valueAsNumber,
+    temperature: temperature.valueAsNumber,
     maxNewTokens: bytes.valueAsNumber,
     withAdapter: withAdapter.checked,
   });
   update();
 });
 
-$("#prompt").addEventListener("input", ({ currentTarget }) => show("#heat-value", currentTarget.elements.heat.value));
+$("#prompt").addEventListener("input", ({ currentTarget }) =>
+  show("#temperature-value", currentTarget.elements.temperature.value),
+);
 
 for (const button of document.querySelectorAll("[data-file]")) {
   button.addEventListener("click", () => send("file", { name: button.dataset.file }));
@@ -184,11 +185,12 @@ function update() {
   $("#controls").dataset.phase = chosen;
   $("#start").disabled = !ready || training || outOfOrder;
   $("#start").textContent = startLabel(chosen);
-  $("#start").title = outOfOrder ? reasonFor(chosen) : "";
+  $("#reason").hidden = !outOfOrder;
+  $("#reason").textContent = reasonFor(chosen);
   $("#stop").disabled = !training || stopping;
   $("#reset").disabled = !hasModel;
   $("#generate").disabled = !hasModel;
-  $("#generate").textContent = state.writing ? "Stop" : "Write on";
+  $("#generate").textContent = state.writing ? "Stop" : "Generate";
   $("#adapter").hidden = !hasAdapter;
   $("#no-samples").hidden = $("#samples").children.length > 0;
   for (const button of document.querySelectorAll("[data-file]")) {
@@ -217,7 +219,7 @@ function startLabel(phase) {
 
 function reasonFor(phase) {
   return phase === "finetune"
-    ? "There is no model yet: train one from scratch first, for any number of steps."
+    ? "There is no model to fine-tune yet. Train one from scratch first, for any number of steps."
     : "The model is frozen since it has an adapter. Reset to start over.";
 }
 

@@ -2,7 +2,7 @@
 import { createAdapter, createModel, heldOutLoss, Run, splitText, write } from "./training.js";
 import { init, lora, manualSeed, memoryStats } from "./wasmgrad.js";
 
-const SAMPLE_LENGTH = 160;
+const SAMPLE_LENGTH = 120;
 
 let model = null;
 let adapter = null;

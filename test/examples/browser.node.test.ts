@@ -68,10 +68,10 @@ describe.skipIf(!built)("the browser example (needs dist: npm run build)", { tim
     return label!.match(/\d+\.\d+/g)!.map(Number);
   }
 
-  /** Presses "Write on" and waits for the end of the text. */
+  /** Presses "Generate" and waits for the end of the text. */
   async function write(): Promise<string> {
     await page.click("#generate");
-    await page.getByRole("button", { name: "Write on" }).waitFor();
+    await page.getByRole("button", { name: "Generate" }).waitFor();
     return (await page.textContent("#written span"))!;
   }
 
@@ -134,7 +134,7 @@ describe.skipIf(!built)("the browser example (needs dist: npm run build)", { tim
     await lossesOf(40);
     const parameters = await page.textContent("#parameters");
     expect(parameters).toMatch(/^[\d,]+ of [\d,]+$/);
-    await page.fill("[name=heat]", "0");
+    await page.fill("[type=range]", "0");
     const adapted = await write();
     await page.uncheck("[name=withAdapter]");
     expect(await write()).not.toBe(adapted);
