@@ -115,10 +115,11 @@ const demoModel: models.LlamaConfig = {
   rms_norm_eps: 1e-5,
   rope_theta: 10000,
   hidden_act: "silu",
+  initializer_range: 0.06,
   tie_word_embeddings: true,
 };
 
-const demoTraining = { batchSize: 12, learningRate: 4e-3, warmupSteps: 20, weightDecay: 0.1 };
+const demoTraining = { batchSize: 12, learningRate: 8e-3, warmupSteps: 20, weightDecay: 0.1 };
 
 /** `wasmgrad` alone: a small model from scratch on one text, then LoRA on another, both of which come with the package. */
 export async function runDemo(flags: DemoFlags): Promise<void> {

@@ -26,7 +26,7 @@ program
   .enablePositionalOptions()
   .showHelpAfterError("(wasmgrad --help lists the options)");
 
-trainingOptions(program.option("--pretrain-steps <n>", "optimizer steps of training from scratch", whole, 300), {
+trainingOptions(program.option("--pretrain-steps <n>", "optimizer steps of training from scratch", whole, 220), {
   steps: 200,
   temperature: 0.5,
   sampleTokens: 240,
