@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Who releases what. A tensor belongs to the innermost scope that was running when it was made, unless it is a
  * parameter, a buffer, optimizer state, a gradient (which has its tensor's owner), passed to `keep`, or returned from
