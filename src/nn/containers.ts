@@ -43,6 +43,69 @@ export class ModuleList<T extends Module = Module> extends Module implements Ite
   }
 }
 
+/** Modules by name, in the order in which the names were set. */
+export class ModuleDict<T extends Module = Module> extends Module implements Iterable<[string, T]> {
+  private readonly items: Map<string, T>;
+
+  constructor(items: Readonly<Record<string, T>> | Iterable<readonly [string, T]> = {}) {
+    super();
+    this.items = new Map();
+    for (const [name, item] of Symbol.iterator in items ? items : Object.entries(items)) this.set(name, item);
+  }
+
+  get size(): number {
+    return this.items.size;
+  }
+
+  has(name: string): boolean {
+    return this.items.has(name);
+  }
+
+  get(name: string): T {
+    const item = this.items.get(name);
+    if (!item) {
+      throw new Error(`ModuleDict: the name must be one of ${[...this.items.keys()].join(", ")}, got ${name}`);
+    }
+    return item;
+  }
+
+  set(name: string, item: T): this {
+    if (name === "" || name.includes(".")) {
+      throw new Error(`ModuleDict: a name must not be empty or contain ".", got ${JSON.stringify(name)}`);
+    }
+    this.items.set(name, item);
+    return this;
+  }
+
+  delete(name: string): boolean {
+    return this.items.delete(name);
+  }
+
+  keys(): IterableIterator<string> {
+    return this.items.keys();
+  }
+
+  values(): IterableIterator<T> {
+    return this.items.values();
+  }
+
+  [Symbol.iterator](): IterableIterator<[string, T]> {
+    return this.items[Symbol.iterator]();
+  }
+
+  override fields(): Iterable<[string, unknown]> {
+    return this.items;
+  }
+
+  override setField(name: string, module: Module): void {
+    this.set(name, module as T);
+  }
+
+  override forward(): never {
+    throw new Error("ModuleDict: forward must be called on its modules, got a call on the dict");
+  }
+}
+
 /** Layers one after the other. */
 export class Sequential extends Module {
   private readonly layers: Layer[];

@@ -1,10 +1,12 @@
 export * from "./activation.js";
-export { ModuleList, Sequential } from "./containers.js";
+export { ModuleDict, ModuleList, Sequential } from "./containers.js";
+export { Conv1D } from "./conv1d.js";
 export { Dropout } from "./dropout.js";
 export { Embedding } from "./embedding.js";
+export type { BackwardHook, ForwardHook } from "./hooks.js";
 export * as init from "./init.js";
 export { Linear, WeightDelta } from "./linear.js";
-export { type ForwardHook, type Layer, Module } from "./module.js";
+export { type Layer, Module } from "./module.js";
 export { LayerNorm, type LayerNormOptions, RMSNorm } from "./norm.js";
 export { Buffer, Parameter } from "./parameter.js";
 export * as utils from "./utils.js";

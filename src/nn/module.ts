@@ -1,10 +1,8 @@
 import { copyInto } from "../copy.js";
 import { checkKeys, type StateDict } from "../stateDict.js";
 import { alias, type Tensor } from "../tensor.js";
+import { type BackwardHook, type ForwardHook, hooksOf } from "./hooks.js";
 import { Buffer, Parameter } from "./parameter.js";
-
-/** Called after a module's forward; what it returns, unless undefined, replaces the output. */
-export type ForwardHook = (module: Module, inputs: readonly unknown[], output: unknown) => unknown;
 
 /** A module that maps one tensor to one tensor. */
 export type Layer = Module & { forward(x: Tensor): Tensor };
@@ -149,8 +147,17 @@ export abstract class Module {
 
   /** Calls `hook` after every forward of this module. Returns what removes it. */
   registerForwardHook(hook: ForwardHook): () => void {
-    hooksOf(this).add(hook);
-    return () => void hooksOf(this).delete(hook);
+    hooksOf(this).forward.add(hook);
+    return () => void hooksOf(this).forward.delete(hook);
+  }
+
+  /**
+   * Calls `hook` with the gradients of this module's inputs and outputs whenever a backward has passed it. Returns what
+   * removes it. As `torch.nn.Module.register_full_backward_hook`
+   */
+  registerBackwardHook(hook: BackwardHook): () => void {
+    hooksOf(this).backward.add(hook);
+    return () => void hooksOf(this).backward.delete(hook);
   }
 
   /** Releases parameters, buffers and their gradients. */
@@ -198,24 +205,4 @@ export function zeroGradOf(tensor: Tensor, setToNone: boolean): void {
     tensor.grad?.dispose();
     tensor.grad = null;
   }
-}
-
-const hooks = new WeakMap<Module, Set<ForwardHook>>();
-
-/** The hooks of one module; the first call wraps its `forward`, so that modules without hooks pay nothing. */
-function hooksOf(module: Module): Set<ForwardHook> {
-  const known = hooks.get(module);
-  if (known) return known;
-  const added = new Set<ForwardHook>();
-  hooks.set(module, added);
-  const forward = module.forward as (...inputs: unknown[]) => unknown;
-  Object.defineProperty(module, "forward", {
-    enumerable: false,
-    value: (...inputs: unknown[]) => {
-      let output = forward.apply(module, inputs);
-      for (const hook of added) output = hook(module, inputs, output) ?? output;
-      return output;
-    },
-  });
-  return added;
 }
