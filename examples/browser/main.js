@@ -68,13 +68,15 @@ const events = {
   },
 
   ended({ phase, finished }) {
-    state.training = state.stopping = false;
-    if (!finished) return say("Stopped. Everything learned so far is kept.");
-    state.unfinished = null;
-    if (phase === "finetune")
-      return say("Done. Try the model with and without its adapter, or take the adapter with you.");
-    say("Done. Next, fine-tune it on a second text.");
-    choosePhase("finetune");
+    Object.assign(state, { training: false, stopping: false, unfinished: finished ? null : phase });
+    if (!finished) {
+      say("Stopped. Everything learned so far is kept.");
+    } else if (phase === "scratch") {
+      say("Done. Next, fine-tune it on a second text.");
+      choosePhase("finetune");
+    } else {
+      say("Done. Try the model with and without its adapter, or take the adapter with you.");
+    }
   },
 
   text({ text }) {

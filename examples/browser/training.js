@@ -52,6 +52,7 @@ export function heldOutLoss(model, bytes, context) {
   const last = bytes.length - context - 1;
   const rows = Math.max(1, Math.min(16, Math.floor(last / context)));
   const starts = Array.from({ length: rows }, (_, i) => Math.floor((i * last) / rows));
+  model.eval();
   return noGrad(() => scope(() => lossAt(model, bytes, starts, context).item()));
 }
 
@@ -75,6 +76,7 @@ export class Run {
 
   /** One batch of random rows; what it computes is released when the scope ends. */
   next(bytes) {
+    this.model.train();
     const loss = scope(() => {
       const starts = randint(0, bytes.length - this.context, [this.batch]).data();
       const loss = lossAt(this.model, bytes, starts, this.context);
@@ -98,6 +100,7 @@ export class Run {
 
 /** Continues `prompt`, handing over the text as its bytes come. */
 export async function write(model, prompt, { onText, ...options }) {
+  model.eval();
   const decoder = new TextDecoder(); // a character's bytes may come in several tokens
   await model.generate(new TextEncoder().encode(prompt || "\n"), {
     ...options,

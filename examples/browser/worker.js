@@ -112,7 +112,6 @@ function parameterCount() {
 
 function trainStep(bytes) {
   const began = performance.now();
-  model.train();
   const loss = run.next(bytes);
   const seconds = (performance.now() - began) / 1000;
   const { step, steps, batch, context } = run;
@@ -120,7 +119,6 @@ function trainStep(bytes) {
 }
 
 async function writeSample(phase, { context, prompt, temperature }, heldOut) {
-  model.eval();
   post("sample", { phase, step: run.step, prompt, loss: heldOutLoss(model, heldOut, context) });
   const onText = (text) => post("sampleText", { text });
   await write(model, prompt, {
