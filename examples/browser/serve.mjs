@@ -20,3 +20,6 @@ const server = await preview({
   preview: { port: Number(process.env.PORT ?? 4173), headers },
 });
 console.log(`${server.resolvedUrls.local[0]}examples/browser/`);
+
+// Ends with the process that forked it, if one did.
+process.on("disconnect", () => process.exit());

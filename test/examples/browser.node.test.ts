@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -29,7 +29,7 @@ describe.skipIf(!built)("the browser example (needs dist: npm run build)", { tim
   let complaints: string[];
 
   beforeAll(async () => {
-    server = spawn(process.execPath, ["examples/browser/serve.mjs"], { stdio: ["ignore", "pipe", "inherit"] });
+    server = fork("examples/browser/serve.mjs", { silent: true, execArgv: [] });
     const [[output], executablePath] = await Promise.all([once(server.stdout!, "data"), findBrowser()]);
     address = String(output).trim();
     browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
