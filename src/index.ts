@@ -1,4 +1,5 @@
 import "./methods.js";
+import * as data from "./data/index.js";
 import { grad } from "./graph.js";
 import * as io from "./io/index.js";
 import * as lora from "./lora/index.js";
@@ -7,6 +8,7 @@ import * as nn from "./nn/index.js";
 import * as F from "./ops/index.js";
 import * as optim from "./optim/index.js";
 import { liveTensorCount } from "./tensor.js";
+import * as train from "./train/index.js";
 import { heapStats } from "./wasm/memory.js";
 
 export { OutOfMemoryError, ShapeError, StateDictError, UseAfterFreeError } from "./errors.js";
@@ -36,7 +38,7 @@ export type { Dim, Shape } from "./shape.js";
 export type { StateDict } from "./stateDict.js";
 export type { DType } from "./storage.js";
 export { type NestedArray, Tensor, type TypedArray } from "./tensor.js";
-export { F, io, lora, models, nn, optim };
+export { data, F, io, lora, models, nn, optim, train };
 
 export const autograd: { grad: typeof grad } = { grad };
 

@@ -1,0 +1,85 @@
+import { checkOptions } from "../errors.js";
+import type { Callback, EpochEvent, StepEvent } from "./callbacks.js";
+
+/** Where the bar is drawn: `process.stderr`, or anything like it. */
+export interface ProgressOutput {
+  isTTY?: boolean;
+  write(text: string): unknown;
+}
+
+export interface ProgressBarOptions {
+  title?: string;
+  output?: ProgressOutput;
+}
+
+const WIDTH = 24;
+const REDRAW_MS = 50;
+
+/** A live bar where the output is a terminal; elsewhere, a line for every epoch. */
+export class ProgressBar implements Callback {
+  private readonly title: string;
+  private readonly output: ProgressOutput;
+  private begun = 0;
+  private drawn = 0;
+  private isOpen = false;
+
+  constructor(options: ProgressBarOptions = {}) {
+    checkOptions("ProgressBar", options, ["title", "output"]);
+    this.title = options.title ?? "training";
+    this.output = options.output ?? standardOutput();
+  }
+
+  onStart(): void {
+    this.begun = performance.now();
+    this.drawn = -REDRAW_MS;
+  }
+
+  onStep(event: StepEvent): void {
+    const now = performance.now();
+    const isLast = event.step === event.totalSteps;
+    if (!this.output.isTTY || (now - this.drawn < REDRAW_MS && !isLast)) return;
+    this.drawn = now;
+    this.isOpen = true;
+    this.output.write(`\r${this.line(event, (now - this.begun) / 1000)}\x1b[K`);
+  }
+
+  onEpoch({ epoch, totalEpochs, loss, validationLoss }: EpochEvent): void {
+    if (this.output.isTTY) return;
+    const validation = validationLoss === undefined ? "" : ` · validation ${showLoss(validationLoss)}`;
+    this.output.write(`${this.title} epoch ${epoch}/${totalEpochs} · loss ${showLoss(loss)}${validation}\n`);
+  }
+
+  onEnd(): void {
+    if (this.isOpen) this.output.write("\n");
+    this.isOpen = false;
+  }
+
+  private line({ step, totalSteps, epoch, totalEpochs, loss, history }: StepEvent, seconds: number): string {
+    const bar = totalSteps === undefined ? "" : `${drawBar(step / totalSteps)} `;
+    const left = totalSteps === undefined ? "" : ` · ${showTime((seconds / step) * (totalSteps - step))} left`;
+    const validationLoss = history.epochs.at(-1)?.validationLoss;
+    const validation = validationLoss === undefined ? "" : ` · validation ${showLoss(validationLoss)}`;
+    const count = totalSteps === undefined ? `step ${step}` : `${step}/${totalSteps}`;
+    return `${this.title} ${bar}${count} · epoch ${epoch}/${totalEpochs} · loss ${showLoss(loss)}${validation}${left}`;
+  }
+}
+
+function drawBar(share: number): string {
+  const full = Math.min(WIDTH, Math.round(share * WIDTH));
+  return "█".repeat(full) + "░".repeat(WIDTH - full);
+}
+
+function showLoss(loss: number): string {
+  return loss.toPrecision(4);
+}
+
+function showTime(seconds: number): string {
+  const whole = Math.round(seconds);
+  return whole < 60 ? `${whole}s` : `${Math.floor(whole / 60)}m${String(whole % 60).padStart(2, "0")}s`;
+}
+
+/** The console where there is no terminal, as in browsers. */
+function standardOutput(): ProgressOutput {
+  const { process } = globalThis as { process?: { stderr?: ProgressOutput } };
+  return process?.stderr ?? { write: (text) => console.log(text.trimEnd()) };
+}
