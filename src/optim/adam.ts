@@ -38,10 +38,14 @@ export abstract class AdamBase extends Optimizer<AdamOptions> {
   protected abstract shrinkage(group: AdamOptions): number;
 
   protected override checkOptions({ betas, eps }: AdamOptions): void {
-    const inRange = betas.length === 2 && betas.every((beta) => beta >= 0 && beta < 1);
-    checkRange(this.name, "betas", betas.join(" and "), inRange, "two numbers from 0 to below 1");
+    checkBetas(this.name, betas);
     checkRange(this.name, "eps", eps, eps >= 0, "0 or more");
   }
+}
+
+export function checkBetas(name: string, betas: readonly number[]): void {
+  const inRange = betas.length === 2 && betas.every((beta) => beta >= 0 && beta < 1);
+  checkRange(name, "betas", betas.join(" and "), inRange, "two numbers from 0 to below 1");
 }
 
 /**
