@@ -1,4 +1,5 @@
 export * from "./activation.js";
+export { type AttendOptions, MultiheadAttention, type MultiheadAttentionOptions } from "./attention.js";
 export { ModuleDict, ModuleList, Sequential } from "./containers.js";
 export { Conv1D } from "./conv1d.js";
 export { Dropout } from "./dropout.js";
@@ -9,4 +10,11 @@ export { Linear, WeightDelta } from "./linear.js";
 export { type Layer, Module } from "./module.js";
 export { LayerNorm, type LayerNormOptions, RMSNorm } from "./norm.js";
 export { Buffer, Parameter } from "./parameter.js";
+export {
+  type DecodeOptions,
+  type EncodeOptions,
+  TransformerDecoderLayer,
+  TransformerEncoderLayer,
+  type TransformerLayerOptions,
+} from "./transformer.js";
 export * as utils from "./utils.js";

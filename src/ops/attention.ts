@@ -140,7 +140,7 @@ function composed({ q, k, v, mask, offset, scale }: Operands, dropoutP: number):
 }
 
 /** [Tq, Tk]: 0 where query i sees key j ≤ i + offset, −∞ elsewhere. */
-function hiding(Tq: number, Tk: number, offset: number): Tensor {
+export function hiding(Tq: number, Tk: number, offset: number): Tensor {
   return empty([Tq, Tk]).set(
     Float32Array.from({ length: Tq * Tk }, (_, at) => (at % Tk <= Math.floor(at / Tk) + offset ? 0 : -Infinity)),
   );
