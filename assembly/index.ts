@@ -14,3 +14,6 @@ export * from "./optim";
 export * from "./norm";
 export * from "./loss";
 export * from "./softmax";
+export * from "./conv";
+export * from "./pooling";
+export * from "./interpolate";

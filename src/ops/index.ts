@@ -1,6 +1,14 @@
 /** `F`: every public operation. Those whose first parameter is a tensor are methods too (methods.ts). */
 export { type AttentionOptions, scaledDotProductAttention } from "./attention.js";
 export { add, div, maximum, minimum, mul, sub } from "./binary.js";
+export {
+  type ConvOptions,
+  type ConvTransposeOptions,
+  conv1d,
+  conv2d,
+  convTranspose2d,
+  type PerDim,
+} from "./conv.js";
 export { clone } from "./copy.js";
 export { type DropoutOptions, dropout } from "./dropout.js";
 export { type EmbeddingOptions, embedding } from "./gather.js";
