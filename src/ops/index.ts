@@ -13,10 +13,18 @@ export { clone } from "./copy.js";
 export { type DropoutOptions, dropout } from "./dropout.js";
 export { type EmbeddingOptions, embedding } from "./gather.js";
 export { add_, type ClampOptions, clamp_, copy_, fill_, mul_, normal_, uniform_, zero_ } from "./inplace.js";
+export { type InterpolateOptions, interpolate } from "./interpolate.js";
 export { linear } from "./linear.js";
 export { type CrossEntropyOptions, crossEntropy, type LossOptions, mseLoss, type Reduction } from "./loss.js";
 export { matmul } from "./matmul.js";
 export { type LayerNormOptions, layerNorm, type RMSNormOptions, rmsNorm } from "./norm.js";
+export {
+  type AvgPoolOptions,
+  adaptiveAvgPool2d,
+  avgPool2d,
+  type MaxPoolOptions,
+  maxPool2d,
+} from "./pooling.js";
 export { amax, amax as max, amin, amin as min, argmax, argmin, mean, type ReduceOptions, sum } from "./reduce.js";
 export { type RotaryOptions, rotaryEmbedding } from "./rotary.js";
 export { logSoftmax, type SoftmaxOptions, softmax } from "./softmax.js";
