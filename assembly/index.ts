@@ -17,3 +17,4 @@ export * from "./softmax";
 export * from "./conv";
 export * from "./pooling";
 export * from "./interpolate";
+export * from "./mask";

@@ -11,11 +11,12 @@ export {
 } from "./conv.js";
 export { clone } from "./copy.js";
 export { type DropoutOptions, dropout } from "./dropout.js";
-export { type EmbeddingOptions, embedding } from "./gather.js";
+export { type EmbeddingOptions, embedding, gather, indexSelect, oneHot, scatterAdd } from "./gather.js";
 export { add_, type ClampOptions, clamp_, copy_, fill_, mul_, normal_, uniform_, zero_ } from "./inplace.js";
 export { type InterpolateOptions, interpolate } from "./interpolate.js";
 export { linear } from "./linear.js";
 export { type CrossEntropyOptions, crossEntropy, type LossOptions, mseLoss, type Reduction } from "./loss.js";
+export { maskedFill, type TriangleOptions, tril, triu } from "./mask.js";
 export { matmul } from "./matmul.js";
 export { type LayerNormOptions, layerNorm, type RMSNormOptions, rmsNorm } from "./norm.js";
 export {
@@ -25,6 +26,16 @@ export {
   type MaxPoolOptions,
   maxPool2d,
 } from "./pooling.js";
+export {
+  flip,
+  type PadOptions,
+  pad,
+  type RepeatInterleaveOptions,
+  type RollOptions,
+  repeat,
+  repeatInterleave,
+  roll,
+} from "./rearrange.js";
 export { amax, amax as max, amin, amin as min, argmax, argmin, mean, type ReduceOptions, sum } from "./reduce.js";
 export { type RotaryOptions, rotaryEmbedding } from "./rotary.js";
 export { logSoftmax, type SoftmaxOptions, softmax } from "./softmax.js";
@@ -52,8 +63,10 @@ export {
   flatten,
   narrow,
   permute,
+  type Range,
   reshape,
   select,
+  slice,
   split,
   squeeze,
   stack,

@@ -2,6 +2,7 @@
 import { copyInto, dense } from "../copy.js";
 import { ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
+import { scope } from "../scope.js";
 import {
   broadcastStrides,
   type Dim,
@@ -10,6 +11,7 @@ import {
   normalizeDim,
   reshapeStrides,
   type Shape,
+  sameShape,
   sizeOf,
 } from "../shape.js";
 import { alias, empty, type Tensor } from "../tensor.js";
@@ -111,19 +113,50 @@ export function narrow(x: Tensor, dim: Dim, start: number, length: number): Tens
     );
   }
   const y = part(x, d, from, length);
-  return record(
-    "narrow",
-    y,
-    [x],
-    [],
-    [
-      (dy) => {
-        const dx = zeros(x.shape);
-        copyInto(part(dx, d, from, length), dy);
-        return dx;
-      },
-    ],
-  );
+  return record("narrow", y, [x], [], [(dy) => placed(x.shape, dy, (dx) => part(dx, d, from, length))]);
+}
+
+/**
+ * What one dimension gives: null all of it, a number the element there without the dimension, else from `start` up to
+ * `end` by `step`; bounds left out or null are the ends, negative ones count from the end, those beyond it are the end.
+ */
+export type Range = null | number | readonly [start?: number | null, end?: number | null, step?: number];
+
+/** Python's x[range, range, …], a view: `slice(x, [0, null, [1, -1]])` is x[0, :, 1:-1]. */
+export function slice(x: Tensor, ranges: readonly Range[]): Tensor {
+  if (ranges.length > x.ndim)
+    throw new ShapeError(`slice: ranges must be ${x.ndim} at most, got ${ranges.length} for ${showShape(x.shape)}`);
+  const spans = x.shape.map((extent, d) => spanOf(ranges[d] ?? null, d, extent));
+  const isKept = (_: number, d: number) => typeof ranges[d] !== "number";
+  const cut = (t: Tensor) =>
+    alias(
+      t,
+      spans.map(({ length }) => length).filter(isKept),
+      spans.map(({ step }, d) => step * t.strides[d]).filter(isKept),
+      spans.reduce((offset, { start }, d) => offset + start * t.strides[d], t.offset),
+    );
+  return record("slice", cut(x), [x], [], [(dy) => placed(x.shape, dy, cut)]);
+}
+
+type Span = { start: number; length: number; step: number };
+
+function spanOf(range: Range, dim: number, extent: number): Span {
+  if (typeof range === "number") {
+    if (!Number.isInteger(range) || range < -extent || range >= extent) {
+      throw new ShapeError(`slice: the index of dim ${dim} must be from ${-extent} to ${extent - 1}, got ${range}`);
+    }
+    return { start: range < 0 ? range + extent : range, length: 1, step: 1 };
+  }
+  const [from, to, step = 1] = range ?? [];
+  const [first, last] = [from ?? 0, to ?? extent];
+  if (![first, last, step].every(Number.isInteger) || step < 1) {
+    throw new ShapeError(
+      `slice: bounds must be whole numbers and the step one from 1, got ${showShape([first, last, step])} in dim ${dim}`,
+    );
+  }
+  const within = (i: number) => Math.min(Math.max(i < 0 ? i + extent : i, 0), extent);
+  const length = Math.max(0, Math.ceil((within(last) - within(first)) / step));
+  return { start: length === 0 ? 0 : within(first), length, step };
 }
 
 /** The part at index `i` of `dim`, without that dimension. */
@@ -140,6 +173,7 @@ export function select(x: Tensor, dim: Dim, i: number): Tensor {
 export function cat(tensors: readonly Tensor[], dim: Dim = 0): Tensor {
   if (tensors.length === 0) throw new ShapeError("cat: at least one tensor must be given, got none");
   const [first] = tensors;
+  if (first.ndim === 0) throw new ShapeError("cat: tensors must have a dimension, got []; use stack");
   const d = normalizeDim("cat", dim, first.ndim);
   for (const t of tensors) {
     if (t.ndim !== first.ndim || t.dtype !== first.dtype || !t.shape.every((e, i) => i === d || e === first.shape[i])) {
@@ -167,9 +201,20 @@ export function cat(tensors: readonly Tensor[], dim: Dim = 0): Tensor {
 
 /** Joins tensors of one shape along a new dimension. */
 export function stack(tensors: readonly Tensor[], dim: Dim = 0): Tensor {
-  return cat(
-    tensors.map((t) => unsqueeze(t, dim)),
-    dim,
+  if (tensors.length === 0) throw new ShapeError("stack: at least one tensor must be given, got none");
+  const [first] = tensors;
+  const d = normalizeDim("stack", dim, first.ndim + 1);
+  const odd = tensors.find((t) => t.dtype !== first.dtype || !sameShape(t.shape, first.shape));
+  if (odd) {
+    throw new ShapeError(
+      `stack: shapes and dtypes must agree, got ${showShape(first.shape)} ${first.dtype} and ${showShape(odd.shape)} ${odd.dtype}`,
+    );
+  }
+  return scope(() =>
+    cat(
+      tensors.map((t) => unsqueeze(t, d)),
+      d,
+    ),
   );
 }
 
@@ -177,8 +222,10 @@ export function stack(tensors: readonly Tensor[], dim: Dim = 0): Tensor {
 export function split(x: Tensor, size: number | readonly number[], dim: Dim = 0): Tensor[] {
   const d = normalizeDim("split", dim, x.ndim);
   const sizes = typeof size === "number" ? evenSizes(x.shape[d], size) : size;
-  if (sizes.reduce((total, s) => total + s, 0) !== x.shape[d]) {
-    throw new ShapeError(`split: sizes must add up to ${x.shape[d]}, got ${showShape(sizes)}`);
+  if (!sizes.every((s) => Number.isInteger(s) && s >= 0) || sizes.reduce((sum, s) => sum + s, 0) !== x.shape[d]) {
+    throw new ShapeError(
+      `split: sizes must be whole numbers from 0 that add up to ${x.shape[d]}, got ${showShape(sizes)}`,
+    );
   }
   let start = 0;
   return sizes.map((length) => {
@@ -198,7 +245,14 @@ export function chunk(x: Tensor, n: number, dim: Dim = 0): Tensor[] {
 function evenSizes(extent: number, size: number): number[] {
   if (!(Number.isInteger(size) && size > 0))
     throw new ShapeError(`split: the size must be a whole number from 1, got ${size}`);
-  return Array.from({ length: Math.ceil(extent / size) }, (_, i) => Math.min(size, extent - i * size));
+  return Array.from({ length: Math.max(1, Math.ceil(extent / size)) }, (_, i) => Math.min(size, extent - i * size));
+}
+
+/** Zeros of `shape`, with `dy` where `place` looks at them. */
+export function placed(shape: Shape, dy: Tensor, place: (zeros: Tensor) => Tensor): Tensor {
+  const dx = zeros(shape);
+  copyInto(place(dx), dy);
+  return dx;
 }
 
 /** `narrow` without checks or history. */
