@@ -10,6 +10,11 @@ export class UseAfterFreeError extends Error {
   override readonly name: string = "UseAfterFreeError";
 }
 
+/** The engine cannot run the kernels: a page can say so, or load something else. */
+export class UnsupportedError extends Error {
+  override readonly name: string = "UnsupportedError";
+}
+
 /** The WebAssembly memory cannot grow to hold a new tensor; every live tensor stays usable. */
 export class OutOfMemoryError extends Error {
   override readonly name: string = "OutOfMemoryError";

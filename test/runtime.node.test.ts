@@ -43,8 +43,9 @@ describe("init", () => {
   });
 
   test("an engine without SIMD is an error that says so", async () => {
-    const { init } = await freshLibrary();
+    const { init, UnsupportedError } = await freshLibrary();
     vi.stubGlobal("WebAssembly", { ...WebAssembly, validate: () => false });
+    await expect(init()).rejects.toThrow(UnsupportedError);
     await expect(init()).rejects.toThrow(/must support WebAssembly SIMD/);
   });
 

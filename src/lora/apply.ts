@@ -78,9 +78,13 @@ export class LoraHandle {
     return { trainable, total, percent: (100 * trainable) / total };
   }
 
-  /** Adds ΔW to the weights: the model computes the same without the adapter's cost. */
+  /**
+   * Adds ΔW to the weights: the model computes the same without the adapter's cost.
+   * Errors: an adapted weight that another module shares, since that would change too.
+   */
   merge(): void {
     this.checkState("merge", false);
+    this.checkUntied();
     for (const { layer, delta } of this.adapted) delta.merge(layer);
     this.merged = true;
   }
@@ -126,6 +130,18 @@ export class LoraHandle {
         [`${peftPrefix}${path}.lora_B.weight`, alias(delta.lora_B)],
       ]),
     );
+  }
+
+  private checkUntied(): void {
+    const weights = [...this.model.state()];
+    for (const { path, layer } of this.adapted) {
+      const others = weights.filter(([key, tensor]) => tensor === layer.weight && key !== `${path}.weight`);
+      if (others.length > 0) {
+        throw new Error(
+          `lora: merge must not change a weight that is tied, got ${path}.weight, tied to ${others[0][0]}; keep the adapter separate`,
+        );
+      }
+    }
   }
 
   private checkState(call: string, merged: boolean): void {

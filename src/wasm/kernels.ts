@@ -1,6 +1,7 @@
 /** Loads the variant of the kernels that the engine can run and holds the one instance. */
 import { instantiate } from "@assemblyscript/loader";
 import { relaxedSimd, simd } from "wasm-feature-detect";
+import { UnsupportedError } from "../errors.js";
 import type { Kernels } from "./kernels.gen.js";
 import { attachMemory, createMemory, detachMemory } from "./memory.js";
 
@@ -22,7 +23,7 @@ export let kernels: Kernels = uninitialized;
 
 /** Compiles and instantiates one variant over a new memory of at most `maximumMiB`. */
 export async function loadKernels(option: SimdOption, maximumMiB: number, wasm?: WasmSource): Promise<Variant> {
-  if (!(await simd())) throw new Error("init: the engine must support WebAssembly SIMD, got one without it");
+  if (!(await simd())) throw new UnsupportedError("init: the engine must support WebAssembly SIMD, got one without it");
   const module = wasm ? await compile(wasm) : await WebAssembly.compile(await inlined(await chooseVariant(option)));
   const memory = createMemory(maximumMiB);
   const { exports } = await instantiate<Kernels>(module, { env: { memory } });
@@ -40,7 +41,7 @@ async function chooseVariant(option: SimdOption): Promise<Variant> {
   if (option === "baseline") return "simd";
   if (await relaxedSimd()) return "relaxed-simd";
   if (option === "auto") return "simd";
-  throw new Error(
+  throw new UnsupportedError(
     'init: simd: "relaxed" needs an engine with relaxed SIMD, got one without it; use "auto" or "baseline"',
   );
 }

@@ -150,6 +150,14 @@ describe("lora.apply", () => {
     expect(() => handle.merge()).toThrow(/detach/);
   });
 
+  test("a tied weight is not merged: the embedding that shares it would change", () => {
+    const tied = new models.Llama({ ...golden.config, tie_word_embeddings: true });
+    const handle = lora.apply(tied, { r: 1, targetModules: ["lm_head"] });
+    expect(() => handle.merge()).toThrow(/lm_head\.weight, tied to model\.embed_tokens\.weight/);
+    handle.detach();
+    tied.dispose();
+  });
+
   test("targets: names, dotted suffixes, patterns; all-linear leaves out the output head", () => {
     const pathsFor = (options: Parameters<typeof lora.apply>[1]) => {
       const handle = lora.apply(model, { r: 1, ...options });
