@@ -14,13 +14,16 @@ export interface ProgressBarOptions {
 
 const WIDTH = 24;
 const REDRAW_MS = 50;
+const LINE_MS = 2000;
 
-/** A live bar where the output is a terminal; elsewhere, a line for every epoch. */
+/** A live bar where the output is a terminal; elsewhere, a line for an epoch every two seconds, and for the last. */
 export class ProgressBar implements Callback {
   private readonly title: string;
   private readonly output: ProgressOutput;
   private begun = 0;
   private drawn = 0;
+  /** Of the last epoch, until it is written. */
+  private summary = "";
   private isOpen = false;
 
   constructor(options: ProgressBarOptions = {}) {
@@ -31,7 +34,7 @@ export class ProgressBar implements Callback {
 
   onStart(): void {
     this.begun = performance.now();
-    this.drawn = -REDRAW_MS;
+    this.drawn = this.output.isTTY ? 0 : this.begun;
   }
 
   onStep(event: StepEvent): void {
@@ -46,12 +49,20 @@ export class ProgressBar implements Callback {
   onEpoch({ epoch, totalEpochs, loss, validationLoss }: EpochEvent): void {
     if (this.output.isTTY) return;
     const validation = validationLoss === undefined ? "" : ` · validation ${showLoss(validationLoss)}`;
-    this.output.write(`${this.title} epoch ${epoch}/${totalEpochs} · loss ${showLoss(loss)}${validation}\n`);
+    this.summary = `${this.title} epoch ${epoch}/${totalEpochs} · loss ${showLoss(loss)}${validation}\n`;
+    if (performance.now() - this.drawn >= LINE_MS) this.writeSummary();
   }
 
   onEnd(): void {
+    if (this.summary) this.writeSummary();
     if (this.isOpen) this.output.write("\n");
     this.isOpen = false;
+  }
+
+  private writeSummary(): void {
+    this.output.write(this.summary);
+    this.summary = "";
+    this.drawn = performance.now();
   }
 
   private line({ step, totalSteps, epoch, totalEpochs, loss, history }: StepEvent, seconds: number): string {

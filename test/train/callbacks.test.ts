@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { nn, train } from "../../src/index.js";
 
 function epochEvent(epoch: number, loss: number, validationLoss?: number) {
@@ -56,7 +56,7 @@ describe("EarlyStopping", () => {
 });
 
 describe("ProgressBar", () => {
-  function written(isTTY: boolean): string {
+  function written(isTTY: boolean, work: () => void = () => {}): string {
     let text = "";
     const output = {
       isTTY,
@@ -67,6 +67,7 @@ describe("ProgressBar", () => {
     const bar = new train.ProgressBar({ title: "digits", output });
     bar.onStart();
     for (let step = 1; step <= 18; step++) {
+      work();
       const { event } = epochEvent(Math.ceil(step / 2), 1 / step);
       bar.onStep({ ...event, step, learningRates: [0.1], gradientNorm: undefined });
       if (step % 2 === 0) bar.onEpoch(epochEvent(step / 2, 1 / step, 0.25).event);
@@ -82,9 +83,21 @@ describe("ProgressBar", () => {
     expect(text).toContain(`digits ${"█".repeat(24)} 18/18 · epoch 9/9 · loss 0.05556 · 0s left`);
   });
 
-  test("writes a line for every epoch elsewhere", () => {
-    const lines = written(false).trimEnd().split("\n");
-    expect(lines.length).toBe(9);
-    expect(lines[8]).toBe("digits epoch 9/9 · loss 0.05556 · validation 0.2500");
+  test("writes a line now and then elsewhere, and one for the last epoch", () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    try {
+      const lines = written(false, () => vi.advanceTimersByTime(500))
+        .trimEnd()
+        .split("\n");
+      expect(lines).toEqual([
+        "digits epoch 2/9 · loss 0.2500 · validation 0.2500",
+        "digits epoch 4/9 · loss 0.1250 · validation 0.2500",
+        "digits epoch 6/9 · loss 0.08333 · validation 0.2500",
+        "digits epoch 8/9 · loss 0.06250 · validation 0.2500",
+        "digits epoch 9/9 · loss 0.05556 · validation 0.2500",
+      ]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

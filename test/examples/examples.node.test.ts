@@ -1,0 +1,60 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const built = existsSync("dist/node/index.js");
+
+describe.skipIf(!built)("the examples, run small (need dist: npm run build)", { timeout: 30_000 }, () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "wasmgrad-examples-"));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  /** What the example printed, and its picture. */
+  async function run(name: string, ...args: string[]): Promise<{ stdout: string; svg: string }> {
+    const out = join(folder, `${name}.svg`);
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      `examples/${name}/index.mjs`,
+      "--out",
+      out,
+      ...args,
+    ]);
+    return { stdout, svg: await readFile(out, "utf8") };
+  }
+
+  function numbersIn(text: string, pattern: RegExp): number[][] {
+    return [...text.matchAll(pattern)].map(([, ...groups]) => groups.map(Number));
+  }
+
+  test("relu-approximation: the error falls as 1/n²", async () => {
+    const { stdout, svg } = await run("relu-approximation", "--steps", "2000");
+    const errors = numbersIn(stdout, /n = (\d+): largest error (\S+) closed form, (\S+) trained/g);
+    expect(errors.map(([n]) => n)).toEqual([1, 2, 5, 100]);
+    for (const [n, closed, trained] of errors) {
+      expect(closed * n * n).toBeCloseTo(1, 1);
+      expect(trained * n * n).toBeLessThan(2);
+    }
+    expect(svg).toContain("x² as a sum of shifted ReLUs");
+  });
+
+  test("spiral: the arms are told apart", async () => {
+    const { stdout, svg } = await run("spiral", "--epochs", "40");
+    expect(numbersIn(stdout, /accuracy: (\S+) %/g)[0][0]).toBeGreaterThan(95);
+    expect(svg).toContain("decision boundary");
+  });
+
+  test("ridge-lasso: ridge shrinks, lasso zeroes", async () => {
+    const { stdout, svg } = await run("ridge-lasso", "--penalties", "3");
+    const lines = numbersIn(stdout, /ridge ‖θ‖ (\S+), (\d+) zeros; lasso ‖θ‖ (\S+), (\d+) zeros/g);
+    const [ridgeNorms, ridgeZeros, , lassoZeros] = [0, 1, 2, 3].map((column) => lines.map((line) => line[column]));
+    expect(ridgeNorms[0] > ridgeNorms[1] && ridgeNorms[1] > ridgeNorms[2]).toBe(true);
+    expect(ridgeZeros).toEqual([0, 0, 0]);
+    expect(lassoZeros[0] < lassoZeros[1] && lassoZeros[1] < lassoZeros[2]).toBe(true);
+    expect(svg).toContain("lasso");
+  });
+});
