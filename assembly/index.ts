@@ -18,3 +18,4 @@ export * from "./conv";
 export * from "./pooling";
 export * from "./interpolate";
 export * from "./mask";
+export * from "./recurrent";

@@ -10,6 +10,7 @@ export { Linear, WeightDelta } from "./linear.js";
 export { type Layer, Module } from "./module.js";
 export { LayerNorm, type LayerNormOptions, RMSNorm } from "./norm.js";
 export { Buffer, Parameter } from "./parameter.js";
+export { GRU, LSTM, type LSTMState, type RecurrentOptions } from "./recurrent.js";
 export {
   type DecodeOptions,
   type EncodeOptions,
