@@ -1,102 +1,6 @@
-/**
- * y = f(a, b) over [m, n]: y dense, a and b with strides in elements, so that a broadcast dimension has stride 0
- * and a view needs no copy. An operation is a class whose `apply` maps two vectors, an operand's column stride a class
- * that loads four columns; the loop is written once.
- */
+/** y = f(a, b) and y = f(dy, a, b) over [m, n], with strides in elements. An operation is a class that maps vectors. */
 import { loadTail, madd, storeTail } from "./simd";
-
-/** Column stride 1. */
-@final
-class Dense {
-  @inline
-  load(x: usize, _stride: usize): v128 {
-    return v128.load(x);
-  }
-  @inline
-  tail(x: usize, _stride: usize, n: usize): v128 {
-    return loadTail(x, n);
-  }
-  @inline
-  step(_stride: usize): usize {
-    return 16;
-  }
-}
-
-/** Column stride 0. */
-@final
-class Splat {
-  @inline
-  load(x: usize, _stride: usize): v128 {
-    return v128.load32_splat(x);
-  }
-  @inline
-  tail(x: usize, _stride: usize, _n: usize): v128 {
-    return v128.load32_splat(x);
-  }
-  @inline
-  step(_stride: usize): usize {
-    return 0;
-  }
-}
-
-/** Any column stride, in bytes. */
-@final
-class Gather {
-  @inline
-  load(x: usize, stride: usize): v128 {
-    const low = v128.load32_lane(x + stride, v128.load32_zero(x), 1);
-    return v128.load32_lane(x + 3 * stride, v128.load32_lane(x + 2 * stride, low, 2), 3);
-  }
-  @inline
-  tail(x: usize, stride: usize, n: usize): v128 {
-    let v = v128.load32_zero(x);
-    if (n > 1) v = v128.load32_lane(x + stride, v, 1);
-    if (n > 2) v = v128.load32_lane(x + 2 * stride, v, 2);
-    return v;
-  }
-  @inline
-  step(stride: usize): usize {
-    return stride << 2;
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function zipRow<Op, A, B>(y: usize, a: usize, b: usize, cols: usize, aCol: usize, bCol: usize): void {
-  const op = changetype<Op>(0);
-  const left = changetype<A>(0);
-  const right = changetype<B>(0);
-  const end = y + ((cols & ~3) << 2);
-  while (y < end) {
-    // @ts-ignore: Op, A and B are classes of this file
-    v128.store(y, op.apply(left.load(a, aCol), right.load(b, bCol)));
-    // @ts-ignore: as above
-    a += left.step(aCol);
-    // @ts-ignore: as above
-    b += right.step(bCol);
-    y += 16;
-  }
-  const tail = cols & 3;
-  // @ts-ignore: as above
-  if (tail) storeTail(y, op.apply(left.tail(a, aCol, tail), right.tail(b, bCol, tail)), tail);
-}
-
-// @ts-ignore: decorator
-@inline
-function zip<Op>(y: usize, a: usize, b: usize, m: i32, n: i32, aRow: i32, aCol: i32, bRow: i32, bCol: i32): void {
-  const aStep = (<usize>aCol) << 2;
-  const bStep = (<usize>bCol) << 2;
-  for (let r = 0; r < m; r++) {
-    if (aCol == 1 && bCol == 1) zipRow<Op, Dense, Dense>(y, a, b, n, aStep, bStep);
-    else if (aCol == 1 && bCol == 0) zipRow<Op, Dense, Splat>(y, a, b, n, aStep, bStep);
-    else if (aCol == 0 && bCol == 1) zipRow<Op, Splat, Dense>(y, a, b, n, aStep, bStep);
-    else if (aCol == 0 && bCol == 0) zipRow<Op, Splat, Splat>(y, a, b, n, aStep, bStep);
-    else zipRow<Op, Gather, Gather>(y, a, b, n, aStep, bStep);
-    y += (<usize>n) << 2;
-    a += (<usize>aRow) << 2;
-    b += (<usize>bRow) << 2;
-  }
-}
+import { zip, zipGrad } from "./zip";
 
 @final
 class Add {
@@ -219,34 +123,86 @@ export function equalMask(
   zip<EqualMask>(y, a, b, m, n, aRow, aCol, bRow, bCol);
 }
 
-/** y = f(dy, a, b), dy dense. */
-// @ts-ignore: decorator
-@inline
-function zipGradRow<Op, A, B>(y: usize, dy: usize, a: usize, b: usize, cols: usize, aCol: usize, bCol: usize): void {
-  const op = changetype<Op>(0);
-  const left = changetype<A>(0);
-  const right = changetype<B>(0);
-  const end = y + ((cols & ~3) << 2);
-  while (y < end) {
-    // @ts-ignore: Op, A and B are classes of this file
-    v128.store(y, op.apply(v128.load(dy), left.load(a, aCol), right.load(b, bCol)));
-    // @ts-ignore: as above
-    a += left.step(aCol);
-    // @ts-ignore: as above
-    b += right.step(bCol);
-    dy += 16;
-    y += 16;
+@final
+class Prelu {
+  @inline
+  apply(a: v128, b: v128): v128 {
+    return v128.bitselect(a, f32x4.mul(a, b), f32x4.gt(a, f32x4.splat(0)));
   }
-  const tail = cols & 3;
-  // @ts-ignore: as above
-  if (tail) storeTail(y, op.apply(loadTail(dy, tail), left.tail(a, aCol, tail), right.tail(b, bCol, tail)), tail);
 }
 
-// @ts-ignore: decorator
-@inline
-function zipGrad<Op>(
+/** a^b as C's pow: 1 for b = 0 and for a = 1, whatever the other is. */
+function power(a: f32, b: f32): f32 {
+  if (a == 1 || b == 0 || (a == -1 && abs(b) == Infinity)) return 1;
+  return <f32>NativeMath.pow(a, b);
+}
+
+@final
+class Pow {
+  @inline
+  apply(a: v128, b: v128): v128 {
+    return f32x4(
+      power(f32x4.extract_lane(a, 0), f32x4.extract_lane(b, 0)),
+      power(f32x4.extract_lane(a, 1), f32x4.extract_lane(b, 1)),
+      power(f32x4.extract_lane(a, 2), f32x4.extract_lane(b, 2)),
+      power(f32x4.extract_lane(a, 3), f32x4.extract_lane(b, 3)),
+    );
+  }
+}
+
+@final
+class AddInt32 {
+  @inline
+  apply(a: v128, b: v128): v128 {
+    return i32x4.add(a, b);
+  }
+}
+
+@final
+class SubInt32 {
+  @inline
+  apply(a: v128, b: v128): v128 {
+    return i32x4.sub(a, b);
+  }
+}
+
+@final
+class MulInt32 {
+  @inline
+  apply(a: v128, b: v128): v128 {
+    return i32x4.mul(a, b);
+  }
+}
+
+@final
+class MaximumInt32 {
+  @inline
+  apply(a: v128, b: v128): v128 {
+    return i32x4.max_s(a, b);
+  }
+}
+
+@final
+class MinimumInt32 {
+  @inline
+  apply(a: v128, b: v128): v128 {
+    return i32x4.min_s(a, b);
+  }
+}
+
+/** y = a where a > 0, else a·b */
+export function prelu(y: usize, a: usize, b: usize, m: i32, n: i32, aRow: i32, aCol: i32, bRow: i32, bCol: i32): void {
+  zip<Prelu>(y, a, b, m, n, aRow, aCol, bRow, bCol);
+}
+
+/** y = a^b */
+export function pow(y: usize, a: usize, b: usize, m: i32, n: i32, aRow: i32, aCol: i32, bRow: i32, bCol: i32): void {
+  zip<Pow>(y, a, b, m, n, aRow, aCol, bRow, bCol);
+}
+
+/** y = a + b, int32, modulo 2³² */
+export function addInt32(
   y: usize,
-  dy: usize,
   a: usize,
   b: usize,
   m: i32,
@@ -256,18 +212,67 @@ function zipGrad<Op>(
   bRow: i32,
   bCol: i32,
 ): void {
-  const aStep = (<usize>aCol) << 2;
-  const bStep = (<usize>bCol) << 2;
-  for (let r = 0; r < m; r++) {
-    if (aCol == 1 && bCol == 1) zipGradRow<Op, Dense, Dense>(y, dy, a, b, n, aStep, bStep);
-    else if (aCol == 1 && bCol == 0) zipGradRow<Op, Dense, Splat>(y, dy, a, b, n, aStep, bStep);
-    else if (aCol == 0 && bCol == 1) zipGradRow<Op, Splat, Dense>(y, dy, a, b, n, aStep, bStep);
-    else zipGradRow<Op, Gather, Gather>(y, dy, a, b, n, aStep, bStep);
-    y += (<usize>n) << 2;
-    dy += (<usize>n) << 2;
-    a += (<usize>aRow) << 2;
-    b += (<usize>bRow) << 2;
-  }
+  zip<AddInt32>(y, a, b, m, n, aRow, aCol, bRow, bCol);
+}
+
+/** y = a − b, int32, modulo 2³² */
+export function subInt32(
+  y: usize,
+  a: usize,
+  b: usize,
+  m: i32,
+  n: i32,
+  aRow: i32,
+  aCol: i32,
+  bRow: i32,
+  bCol: i32,
+): void {
+  zip<SubInt32>(y, a, b, m, n, aRow, aCol, bRow, bCol);
+}
+
+/** y = a · b, int32, modulo 2³² */
+export function mulInt32(
+  y: usize,
+  a: usize,
+  b: usize,
+  m: i32,
+  n: i32,
+  aRow: i32,
+  aCol: i32,
+  bRow: i32,
+  bCol: i32,
+): void {
+  zip<MulInt32>(y, a, b, m, n, aRow, aCol, bRow, bCol);
+}
+
+/** y = max(a, b), int32 */
+export function maximumInt32(
+  y: usize,
+  a: usize,
+  b: usize,
+  m: i32,
+  n: i32,
+  aRow: i32,
+  aCol: i32,
+  bRow: i32,
+  bCol: i32,
+): void {
+  zip<MaximumInt32>(y, a, b, m, n, aRow, aCol, bRow, bCol);
+}
+
+/** y = min(a, b), int32 */
+export function minimumInt32(
+  y: usize,
+  a: usize,
+  b: usize,
+  m: i32,
+  n: i32,
+  aRow: i32,
+  aCol: i32,
+  bRow: i32,
+  bCol: i32,
+): void {
+  zip<MinimumInt32>(y, a, b, m, n, aRow, aCol, bRow, bCol);
 }
 
 @final
@@ -342,6 +347,120 @@ export function minimumGrad(
   bCol: i32,
 ): void {
   zipGrad<MinimumGrad>(da, dy, a, b, m, n, aRow, aCol, bRow, bCol);
+}
+
+@final
+class PreluGrad {
+  @inline
+  apply(dy: v128, a: v128, b: v128): v128 {
+    return v128.bitselect(dy, f32x4.mul(dy, b), f32x4.gt(a, f32x4.splat(0)));
+  }
+}
+
+function powerGrad(dy: f32, a: f32, b: f32): f32 {
+  return b == 0 ? 0 : dy * (b * power(a, b - 1));
+}
+
+function powerExponentGrad(dy: f32, a: f32, b: f32): f32 {
+  return a == 0 && b >= 0 ? 0 : dy * (power(a, b) * <f32>NativeMath.log(a));
+}
+
+@final
+class PowGrad {
+  @inline
+  apply(dy: v128, a: v128, b: v128): v128 {
+    return f32x4(
+      powerGrad(f32x4.extract_lane(dy, 0), f32x4.extract_lane(a, 0), f32x4.extract_lane(b, 0)),
+      powerGrad(f32x4.extract_lane(dy, 1), f32x4.extract_lane(a, 1), f32x4.extract_lane(b, 1)),
+      powerGrad(f32x4.extract_lane(dy, 2), f32x4.extract_lane(a, 2), f32x4.extract_lane(b, 2)),
+      powerGrad(f32x4.extract_lane(dy, 3), f32x4.extract_lane(a, 3), f32x4.extract_lane(b, 3)),
+    );
+  }
+}
+
+@final
+class PowExponentGrad {
+  @inline
+  apply(dy: v128, a: v128, b: v128): v128 {
+    return f32x4(
+      powerExponentGrad(f32x4.extract_lane(dy, 0), f32x4.extract_lane(a, 0), f32x4.extract_lane(b, 0)),
+      powerExponentGrad(f32x4.extract_lane(dy, 1), f32x4.extract_lane(a, 1), f32x4.extract_lane(b, 1)),
+      powerExponentGrad(f32x4.extract_lane(dy, 2), f32x4.extract_lane(a, 2), f32x4.extract_lane(b, 2)),
+      powerExponentGrad(f32x4.extract_lane(dy, 3), f32x4.extract_lane(a, 3), f32x4.extract_lane(b, 3)),
+    );
+  }
+}
+
+@final
+class Where {
+  @inline
+  apply(mask: v128, a: v128, b: v128): v128 {
+    return v128.bitselect(a, b, i32x4.ne(mask, i32x4.splat(0)));
+  }
+}
+
+/** da = dy where a > 0, else dy·b */
+export function preluGrad(
+  da: usize,
+  dy: usize,
+  a: usize,
+  b: usize,
+  m: i32,
+  n: i32,
+  aRow: i32,
+  aCol: i32,
+  bRow: i32,
+  bCol: i32,
+): void {
+  zipGrad<PreluGrad>(da, dy, a, b, m, n, aRow, aCol, bRow, bCol);
+}
+
+/** da = dy·b·a^(b − 1), 0 for b = 0 */
+export function powGrad(
+  da: usize,
+  dy: usize,
+  a: usize,
+  b: usize,
+  m: i32,
+  n: i32,
+  aRow: i32,
+  aCol: i32,
+  bRow: i32,
+  bCol: i32,
+): void {
+  zipGrad<PowGrad>(da, dy, a, b, m, n, aRow, aCol, bRow, bCol);
+}
+
+/** db = dy·a^b·log a, 0 where a = 0 and b ≥ 0 */
+export function powExponentGrad(
+  db: usize,
+  dy: usize,
+  a: usize,
+  b: usize,
+  m: i32,
+  n: i32,
+  aRow: i32,
+  aCol: i32,
+  bRow: i32,
+  bCol: i32,
+): void {
+  zipGrad<PowExponentGrad>(db, dy, a, b, m, n, aRow, aCol, bRow, bCol);
+}
+
+/** y = a where the int32 mask is not 0, else b; elements of four bytes */
+export function where(
+  y: usize,
+  mask: usize,
+  a: usize,
+  b: usize,
+  m: i32,
+  n: i32,
+  aRow: i32,
+  aCol: i32,
+  bRow: i32,
+  bCol: i32,
+): void {
+  zipGrad<Where>(y, mask, a, b, m, n, aRow, aCol, bRow, bCol);
 }
 
 /** y += α · x */

@@ -227,3 +227,36 @@ export function log(x: v128): v128 {
   // √x − 1/|x| is what is left: ∞ at ∞, −∞ at 0, NaN below 0 and at NaN.
   return v128.bitselect(y, f32x4.sub(f32x4.sqrt(x), f32x4.div(at(LOG, 3), f32x4.abs(x))), regular);
 }
+
+/** log(1 + x) = log u · x / (u − 1) with u the rounded 1 + x, whose error the quotient takes back. Kahan */
+// @ts-ignore: decorator
+@inline
+export function log1p(x: v128): v128 {
+  const u = f32x4.add(x, at(LOG, 3));
+  const y = f32x4.mul(log(u), f32x4.div(x, f32x4.sub(u, at(LOG, 3))));
+  const unchanged = v128.or(f32x4.eq(u, at(LOG, 3)), f32x4.eq(x, at(LOG, 7)));
+  return v128.bitselect(x, y, unchanged);
+}
+
+const EXPM1: usize = memory.data<f32>([
+  -30, // 0: the least argument; the result is −1 there
+  89, // 1: the greatest; overflows
+  12583038, // 2: 1.5·2²³ + 126
+  0.5, // 3
+  2.9802322e-8, // 4: 2⁻²⁵: below it the result is x
+]);
+
+/** e^x − 1 = 2·(2ⁿ⁻¹·(e^r − 1) + 2ⁿ⁻¹ − ½), e^r − 1 = 2r / (h − r): nothing cancels near 0. */
+// @ts-ignore: decorator
+@inline
+export function expm1(x: v128): v128 {
+  const a = f32x4.pmin(f32x4.pmax(x, at(EXPM1, 0)), at(EXPM1, 1));
+  const rounded = madd(a, at(EXP, 2), at(EXPM1, 2));
+  const n = f32x4.sub(rounded, at(EXPM1, 2));
+  const r = nmadd(n, at(EXP, 5), nmadd(n, at(EXP, 4), a));
+  const z = f32x4.mul(r, r);
+  const h = madd(madd(at(EXP, 8), z, at(EXP, 7)), z, at(EXP, 6));
+  const scale = i32x4.shl(rounded, 23);
+  const y = madd(scale, f32x4.div(f32x4.add(r, r), f32x4.sub(h, r)), f32x4.sub(scale, at(EXPM1, 3)));
+  return v128.bitselect(x, f32x4.add(y, y), f32x4.lt(f32x4.abs(x), at(EXPM1, 4)));
+}

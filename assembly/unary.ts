@@ -1,83 +1,23 @@
 /**
  * y[i] = f(x[i]) over `n` dense floats, and dx[i] = dy[i]·f′ from x or y, whichever is cheaper. An operation is a class
- * whose `apply` maps one vector; the loop is written once per number of operands, and tails go through the same
- * `apply`, so a value never depends on its position.
+ * whose `apply` maps one vector.
  */
+import { Unary, UnaryGrad, map, mapGrad } from "./map";
 import {
   at,
   erf as erfOf,
   exp as expOf,
   exp2,
+  expm1 as expm1Of,
   gauss,
   log as logOf,
+  log1p as log1pOf,
   mills,
   sigmoid as sigmoidOf,
   tanh as tanhOf,
 } from "./math";
-import { loadTail, madd, nmadd, storeTail } from "./simd";
-
-/** y = f(x) */
-abstract class Unary {
-  abstract apply(x: v128): v128;
-}
-
-/** dx = f(dy, x), or f(dy, y) where the kernel says so */
-abstract class UnaryGrad {
-  abstract apply(dy: v128, x: v128): v128;
-}
-
-/** Four vectors an iteration share the constants that `apply` loads. */
-// @ts-ignore: decorator
-@inline
-function map<Op extends Unary>(y: usize, x: usize, n: i32): void {
-  const op = changetype<Op>(0);
-  let left = <usize>n;
-  for (; left >= 16; left -= 16) {
-    const a = op.apply(v128.load(x));
-    const b = op.apply(v128.load(x, 16));
-    const c = op.apply(v128.load(x, 32));
-    const d = op.apply(v128.load(x, 48));
-    v128.store(y, a);
-    v128.store(y, b, 16);
-    v128.store(y, c, 32);
-    v128.store(y, d, 48);
-    x += 64;
-    y += 64;
-  }
-  for (; left >= 4; left -= 4) {
-    v128.store(y, op.apply(v128.load(x)));
-    x += 16;
-    y += 16;
-  }
-  if (left) storeTail(y, op.apply(loadTail(x, left)), left);
-}
-
-// @ts-ignore: decorator
-@inline
-function mapGrad<Op extends UnaryGrad>(dx: usize, dy: usize, x: usize, n: i32): void {
-  const op = changetype<Op>(0);
-  let left = <usize>n;
-  for (; left >= 16; left -= 16) {
-    const a = op.apply(v128.load(dy), v128.load(x));
-    const b = op.apply(v128.load(dy, 16), v128.load(x, 16));
-    const c = op.apply(v128.load(dy, 32), v128.load(x, 32));
-    const d = op.apply(v128.load(dy, 48), v128.load(x, 48));
-    v128.store(dx, a);
-    v128.store(dx, b, 16);
-    v128.store(dx, c, 32);
-    v128.store(dx, d, 48);
-    x += 64;
-    dy += 64;
-    dx += 64;
-  }
-  for (; left >= 4; left -= 4) {
-    v128.store(dx, op.apply(v128.load(dy), v128.load(x)));
-    x += 16;
-    dy += 16;
-    dx += 16;
-  }
-  if (left) storeTail(dx, op.apply(loadTail(dy, left), loadTail(x, left)), left);
-}
+import { get, mapRow } from "./rows";
+import { madd, nmadd } from "./simd";
 
 const CONSTANTS: usize = memory.data<f32>([1, 0.5, -0.5]);
 
@@ -542,4 +482,170 @@ export function reciprocal(y: usize, x: usize, n: i32): void {
 /** dx = −dy·y² */
 export function reciprocalGrad(dx: usize, dy: usize, y: usize, n: i32): void {
   mapGrad<ReciprocalGrad>(dx, dy, y, n);
+}
+
+@final
+class Log1p extends Unary {
+  @inline
+  apply(x: v128): v128 {
+    return log1pOf(x);
+  }
+}
+
+@final
+class Log1pGrad extends UnaryGrad {
+  @inline
+  apply(dy: v128, x: v128): v128 {
+    return f32x4.div(dy, f32x4.add(x, one()));
+  }
+}
+
+/** y = log(1 + x) */
+export function log1p(y: usize, x: usize, n: i32): void {
+  map<Log1p>(y, x, n);
+}
+
+/** dx = dy / (1 + x) */
+export function log1pGrad(dx: usize, dy: usize, x: usize, n: i32): void {
+  mapGrad<Log1pGrad>(dx, dy, x, n);
+}
+
+@final
+class Expm1 extends Unary {
+  @inline
+  apply(x: v128): v128 {
+    return expm1Of(x);
+  }
+}
+
+@final
+class Expm1Grad extends UnaryGrad {
+  @inline
+  apply(dy: v128, y: v128): v128 {
+    return f32x4.mul(dy, f32x4.add(y, one()));
+  }
+}
+
+/** y = e^x − 1 */
+export function expm1(y: usize, x: usize, n: i32): void {
+  map<Expm1>(y, x, n);
+}
+
+/** dx = dy·(y + 1) */
+export function expm1Grad(dx: usize, dy: usize, y: usize, n: i32): void {
+  mapGrad<Expm1Grad>(dx, dy, y, n);
+}
+
+@final
+class Sign extends Unary {
+  @inline
+  apply(x: v128): v128 {
+    const positive = v128.and(one(), f32x4.gt(x, zero()));
+    return f32x4.sub(positive, v128.and(one(), f32x4.lt(x, zero())));
+  }
+}
+
+/** y = 1 where x > 0, −1 where x < 0, else 0 */
+export function sign(y: usize, x: usize, n: i32): void {
+  map<Sign>(y, x, n);
+}
+
+@final
+class Round extends Unary {
+  @inline
+  apply(x: v128): v128 {
+    return f32x4.nearest(x);
+  }
+}
+
+/** y = the whole number nearest to x, the even one of two */
+export function round(y: usize, x: usize, n: i32): void {
+  map<Round>(y, x, n);
+}
+
+@final
+class Floor extends Unary {
+  @inline
+  apply(x: v128): v128 {
+    return f32x4.floor(x);
+  }
+}
+
+/** y = the greatest whole number ≤ x */
+export function floor(y: usize, x: usize, n: i32): void {
+  map<Floor>(y, x, n);
+}
+
+@final
+class Ceil extends Unary {
+  @inline
+  apply(x: v128): v128 {
+    return f32x4.ceil(x);
+  }
+}
+
+/** y = the least whole number ≥ x */
+export function ceil(y: usize, x: usize, n: i32): void {
+  map<Ceil>(y, x, n);
+}
+
+/** y = sin x, by the standard library in float64 (its float32 version is wrong around 2⁸⁹) */
+export function sin(y: usize, x: usize, n: i32): void {
+  for (const end = y + ((<usize>n) << 2); y < end; y += 4) {
+    store<f32>(y, <f32>NativeMath.sin(load<f32>(x)));
+    x += 4;
+  }
+}
+
+/** y = cos x */
+export function cos(y: usize, x: usize, n: i32): void {
+  for (const end = y + ((<usize>n) << 2); y < end; y += 4) {
+    store<f32>(y, <f32>NativeMath.cos(load<f32>(x)));
+    x += 4;
+  }
+}
+
+/** dx = dy·cos x */
+export function sinGrad(dx: usize, dy: usize, x: usize, n: i32): void {
+  for (const end = dx + ((<usize>n) << 2); dx < end; dx += 4) {
+    store<f32>(dx, load<f32>(dy) * <f32>NativeMath.cos(load<f32>(x)));
+    dy += 4;
+    x += 4;
+  }
+}
+
+/** dx = −dy·sin x */
+export function cosGrad(dx: usize, dy: usize, x: usize, n: i32): void {
+  for (const end = dx + ((<usize>n) << 2); dx < end; dx += 4) {
+    store<f32>(dx, -load<f32>(dy) * <f32>NativeMath.sin(load<f32>(x)));
+    dy += 4;
+    x += 4;
+  }
+}
+
+@final
+class Clamp {
+  @inline
+  at(x: usize, b: usize, c: usize, low: v128, high: v128, r: v128, s: v128, t: v128, n: usize): v128 {
+    return f32x4.min(f32x4.max(get(x, n), low), high);
+  }
+}
+
+@final
+class ClampGrad {
+  @inline
+  at(dy: usize, x: usize, c: usize, low: v128, high: v128, r: v128, s: v128, t: v128, n: usize): v128 {
+    const v = get(x, n);
+    return v128.and(get(dy, n), v128.and(f32x4.ge(v, low), f32x4.le(v, high)));
+  }
+}
+
+/** y = min(max(x, low), high), NaN where x is */
+export function clamp(y: usize, x: usize, n: i32, low: f32, high: f32): void {
+  mapRow<Clamp>(y, x, 0, 0, n, low, high);
+}
+
+/** dx = dy where low ≤ x ≤ high, else 0 */
+export function clampGrad(dx: usize, dy: usize, x: usize, n: i32, low: f32, high: f32): void {
+  mapRow<ClampGrad>(dx, dy, x, 0, n, low, high);
 }

@@ -1,6 +1,42 @@
 /** `F`: every public operation. Those whose first parameter is a tensor are methods too (methods.ts). */
+export {
+  type EluOptions,
+  elu,
+  type GatedOptions,
+  type GluOptions,
+  geglu,
+  glu,
+  hardsigmoid,
+  hardswish,
+  type LeakyReluOptions,
+  leakyRelu,
+  logSigmoid,
+  mish,
+  prelu,
+  quickGelu,
+  reglu,
+  relu6,
+  type SoftplusOptions,
+  type SwigluOptions,
+  selu,
+  softplus,
+  swiglu,
+} from "./activation.js";
 export { type AttentionOptions, scaledDotProductAttention } from "./attention.js";
-export { add, div, maximum, minimum, mul, sub } from "./binary.js";
+export {
+  type AddcmulOptions,
+  add,
+  addcmul,
+  div,
+  lerp,
+  maximum,
+  minimum,
+  mul,
+  pow,
+  sub,
+  where,
+} from "./binary.js";
+export { type AllcloseOptions, all, allclose, any, eq, ge, gt, isfinite, isnan, le, lt, ne } from "./compare.js";
 export {
   type ConvOptions,
   type ConvTransposeOptions,
@@ -9,10 +45,11 @@ export {
   convTranspose2d,
   type PerDim,
 } from "./conv.js";
+export { to } from "./convert.js";
 export { clone } from "./copy.js";
 export { type DropoutOptions, dropout } from "./dropout.js";
 export { type EmbeddingOptions, embedding, gather, indexSelect, oneHot, scatterAdd } from "./gather.js";
-export { add_, type ClampOptions, clamp_, copy_, fill_, mul_, normal_, uniform_, zero_ } from "./inplace.js";
+export { add_, clamp_, copy_, fill_, mul_, normal_, uniform_, zero_ } from "./inplace.js";
 export { type InterpolateOptions, interpolate } from "./interpolate.js";
 export { linear } from "./linear.js";
 export { type CrossEntropyOptions, crossEntropy, type LossOptions, mseLoss, type Reduction } from "./loss.js";
@@ -41,17 +78,27 @@ export { type RotaryOptions, rotaryEmbedding } from "./rotary.js";
 export { logSoftmax, type SoftmaxOptions, softmax } from "./softmax.js";
 export {
   abs,
+  type ClampOptions,
+  ceil,
+  clamp,
+  cos,
   erf,
   exp,
+  expm1,
+  floor,
   type GeluOptions,
   gelu,
   log,
+  log1p,
   neg,
   reciprocal,
   relu,
+  round,
   rsqrt,
   sigmoid,
+  sign,
   silu,
+  sin,
   sqrt,
   square,
   tanh,

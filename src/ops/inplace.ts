@@ -9,8 +9,10 @@ import { nextStream } from "../random.js";
 import { broadcastShapes, broadcastStrides, sameShape } from "../shape.js";
 import { alias, empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
-import { checkOperands, type Operand, zip, zipInto } from "./broadcast.js";
+import { checkOperands, zip, zipInto } from "./broadcast.js";
+import type { Operand } from "./convert.js";
 import { checkDtype } from "./dtype.js";
+import { type ClampOptions, clampBounds } from "./unary.js";
 
 /** x += alpha · y */
 export function add_(x: Tensor, y: Operand, { alpha = 1 }: { alpha?: number } = {}): Tensor {
@@ -33,18 +35,11 @@ export function mul_(x: Tensor, y: Operand): Tensor {
   return update("mul_", x, y, (target, operand) => zipInto(target, "mul", target, operand));
 }
 
-export interface ClampOptions {
-  min?: number;
-  max?: number;
-}
-
-/** x = min(max(x, min), max); a bound that is left out does not act */
-export function clamp_(x: Tensor, { min = -Infinity, max = Infinity }: ClampOptions): Tensor {
-  checkOperands("clamp_", x, min);
-  return update("clamp_", x, min, (target) => {
-    zipInto(target, "maximum", target, min);
-    zipInto(target, "minimum", target, max);
-  });
+/** x = min(max(x, min), max), at least one of the two given */
+export function clamp_(x: Tensor, options: ClampOptions): Tensor {
+  const { min, max } = clampBounds("clamp_", options);
+  checkDtype("clamp_", "the tensor", x, "float32");
+  return update("clamp_", x, min, (target) => kernels.clamp(target.ptr, target.ptr, x.size, min, max));
 }
 
 /** x = y, which has x's type and broadcasts to its shape */

@@ -1,10 +1,9 @@
 /** y = f(x), elementwise. */
-import { dense } from "../copy.js";
+import { checkOptions } from "../errors.js";
 import { record } from "../graph.js";
-import { empty, type Tensor } from "../tensor.js";
+import type { Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
-import type { Ptr } from "../wasm/memory.js";
-import { checkDtype } from "./dtype.js";
+import { apply, map, mapSteps } from "./map.js";
 
 export interface GeluOptions {
   /** "none" is x·Φ(x), "tanh" the usual approximation of it, "quick" x·σ(1.702·x). */
@@ -33,8 +32,8 @@ export function silu(x: Tensor): Tensor {
 
 /** y = x·Φ(x), Φ the normal distribution function, or an approximation. Hendrycks & Gimpel 2016 */
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
-  const { approximate = "none", ...unknown } = options;
-  for (const key in unknown) throw new Error(`gelu: the only option must be approximate, got ${key}`);
+  checkOptions("gelu", options, ["approximate"]);
+  const { approximate = "none" } = options;
   if (approximate === "none") return map("gelu", x, kernels.gelu, kernels.geluGrad, "x");
   if (approximate === "tanh") return map("gelu", x, kernels.geluTanh, kernels.geluTanhGrad, "x");
   if (approximate === "quick") return map("gelu", x, kernels.geluQuick, kernels.geluQuickGrad, "x");
@@ -86,32 +85,63 @@ export function neg(x: Tensor): Tensor {
   return record("neg", apply("neg", x, kernels.neg), [x], [], [(dy) => neg(dy)]);
 }
 
-type MapKernel = (y: Ptr, x: Ptr, n: number) => void;
-type GradKernel = (dx: Ptr, dy: Ptr, saved: Ptr, n: number) => void;
-
-/** `reads` names what the gradient is computed from. */
-function map(op: string, x: Tensor, kernel: MapKernel, gradKernel: GradKernel, reads: "x" | "y"): Tensor {
-  const a = dense(x);
-  const y = apply(op, a, kernel);
-  const saved = reads === "x" ? a : y;
-  return record(
-    op,
-    y,
-    [x],
-    [saved],
-    [
-      (dy) => {
-        const dx = empty(y.shape);
-        gradKernel(dx.ptr, dense(dy).ptr, saved.ptr, dx.size);
-        return dx;
-      },
-    ],
-  );
+/** y = log(1 + x), accurate near 0 */
+export function log1p(x: Tensor): Tensor {
+  return map("log1p", x, kernels.log1p, kernels.log1pGrad, "x");
 }
 
-function apply(op: string, x: Tensor, kernel: MapKernel): Tensor {
-  checkDtype(op, "the input", x, "float32");
-  const y = empty(x.shape);
-  kernel(y.ptr, dense(x).ptr, y.size);
-  return y;
+/** y = e^x − 1, accurate near 0 */
+export function expm1(x: Tensor): Tensor {
+  return map("expm1", x, kernels.expm1, kernels.expm1Grad, "y");
+}
+
+/** y = sin x, x in radians */
+export function sin(x: Tensor): Tensor {
+  return map("sin", x, kernels.sin, kernels.sinGrad, "x");
+}
+
+/** y = cos x, x in radians */
+export function cos(x: Tensor): Tensor {
+  return map("cos", x, kernels.cos, kernels.cosGrad, "x");
+}
+
+/** y = 1 where x > 0, −1 where x < 0, else 0; the gradient is 0 */
+export function sign(x: Tensor): Tensor {
+  return mapSteps("sign", x, kernels.sign);
+}
+
+/** y = the whole number nearest to x, the even one of two: 0.5 gives 0; the gradient is 0 */
+export function round(x: Tensor): Tensor {
+  return mapSteps("round", x, kernels.round);
+}
+
+/** y = the greatest whole number ≤ x; the gradient is 0 */
+export function floor(x: Tensor): Tensor {
+  return mapSteps("floor", x, kernels.floor);
+}
+
+/** y = the least whole number ≥ x; the gradient is 0 */
+export function ceil(x: Tensor): Tensor {
+  return mapSteps("ceil", x, kernels.ceil);
+}
+
+export interface ClampOptions {
+  min?: number;
+  max?: number;
+}
+
+/** y = min(max(x, min), max), at least one of the two given; the gradient passes where min ≤ x ≤ max */
+export function clamp(x: Tensor, options: ClampOptions): Tensor {
+  const { min, max } = clampBounds("clamp", options);
+  return map("clamp", x, kernels.clamp, kernels.clampGrad, "x", min, max);
+}
+
+/** The bounds of `clamp` and `clamp_`; one that is left out does not act. */
+export function clampBounds(op: string, options: ClampOptions): { min: number; max: number } {
+  checkOptions(op, options, ["min", "max"]);
+  const { min = -Infinity, max = Infinity } = options;
+  if (options.min === undefined && options.max === undefined) {
+    throw new Error(`${op}: min or max must be given, got neither`);
+  }
+  return { min, max };
 }

@@ -45,6 +45,11 @@ const cases: Record<string, Case> = {
   neg: { op: F.neg, f: (x) => -x },
   abs: { op: F.abs, f: Math.abs },
   reciprocal: { op: F.reciprocal, f: (x) => 1 / x, domain: [0.3, 3] },
+  log1p: { op: F.log1p, f: Math.log1p, domain: [-0.9, 9] },
+  expm1: { op: F.expm1, f: Math.expm1 },
+  sin: { op: F.sin, f: Math.sin, domain: [-9, 9] },
+  cos: { op: F.cos, f: Math.cos, domain: [-9, 9] },
+  clamp: { op: (x) => F.clamp(x, { min: -0.5, max: 1 }), f: (x) => Math.min(Math.max(x, -0.5), 1) },
 };
 
 /** The values of op(x), and of d op(x)/dx. */
@@ -101,6 +106,39 @@ describe("unary operations", () => {
       expect(evaluate(op, [NaN, 1, NaN]).y).toEqual([NaN, expect.anything(), NaN]);
   });
 
+  // Their domain keeps central differences away from the steps.
+  const steps: [op: (x: Tensor) => Tensor, f: (x: number) => number][] = [
+    [F.sign, Math.sign],
+    [F.round, Math.round],
+    [F.floor, Math.floor],
+    [F.ceil, Math.ceil],
+  ];
+  test.each(steps)("%o steps, with a gradient of zeros", (op, f) => {
+    checkOp({ op, reference: (x) => map(x, f), shapes, domain: [3.1, 3.4] });
+    checkOp({ op, reference: (x) => map(x, f), shapes, gradient: false });
+  });
+
+  test("round takes the even one of two", () => {
+    scope(() => {
+      expect(
+        F.round(tensor([0.5, 1.5, 2.5, -0.5, -1.5, 8388609, 2.49]))
+          .data()
+          .map(positiveZero),
+      ).toEqual(Float32Array.of(0, 2, 2, 0, -2, 8388609, 2));
+    });
+  });
+
+  test("clamp with one bound, with both, and with none", () => {
+    scope(() => {
+      const x = tensor([-2, 0, 3, NaN]);
+      expect(F.clamp(x, { min: 0 }).toArray()).toEqual([0, 0, 3, NaN]);
+      expect(F.clamp(x, { max: 0 }).toArray()).toEqual([-2, 0, 0, NaN]);
+      expect(F.clamp(x, { min: 2, max: 1 }).toArray()).toEqual([1, 1, 1, NaN]);
+      expect(() => F.clamp(x, {})).toThrow("clamp: min or max must be given, got neither");
+      expect(() => F.clamp(x, { low: 1 } as object)).toThrow("clamp: options must be min, max, got low");
+    });
+  });
+
   test("only float32 has them", () => {
     const x = tensor([1, 2], { dtype: "int32" });
     expect(() => F.exp(x)).toThrow('exp: the input must be "float32", got "int32"');
@@ -111,7 +149,9 @@ describe("unary operations", () => {
     scope(() => {
       const x = tensor([1]);
       expect(() => F.gelu(x, { approximate: "erf" as "none" })).toThrow('must be "none", "tanh" or "quick", got "erf"');
-      expect(() => F.gelu(x, { approximation: "tanh" } as object)).toThrow("must be approximate, got approximation");
+      expect(() => F.gelu(x, { approximation: "tanh" } as object)).toThrow(
+        "options must be approximate, got approximation",
+      );
     });
   });
 });
@@ -119,6 +159,10 @@ describe("unary operations", () => {
 describe("errors over all of float32, in ulps of the float64 function", () => {
   test("exp, to the last denormal", () => expect(worst(F.exp, Math.exp)).toBeLessThan(1.5));
   test("log, of denormals too", () => expect(worst(F.log, Math.log)).toBeLessThan(1));
+  test("log1p, of denormals too", () => expect(worst(F.log1p, Math.log1p)).toBeLessThan(3));
+  test("expm1", () => expect(worst(F.expm1, Math.expm1)).toBeLessThan(2.5));
+  test("sin", () => expect(worst(F.sin, Math.sin)).toBeLessThan(1));
+  test("cos", () => expect(worst(F.cos, Math.cos)).toBeLessThan(1));
   test("tanh", () => expect(worst(F.tanh, Math.tanh)).toBeLessThan(2.5));
   test("erf", () => expect(worst(F.erf, erf)).toBeLessThan(2.5));
 
