@@ -1,10 +1,9 @@
 /** How strongly each layer answers, and how much of the loss's gradient reaches it. */
 import { dense } from "../copy.js";
-import { record } from "../graph.js";
 import type { Module } from "../nn/module.js";
 import type { Parameter } from "../nn/parameter.js";
 import { scope } from "../scope.js";
-import { alias, Tensor } from "../tensor.js";
+import { Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 
 /** Against the gradient at the output of the last layer: beyond this, it has vanished or exploded on its way back. */
@@ -78,21 +77,20 @@ function tracesOf(model: Module): Map<Module, Trace> {
   return traces;
 }
 
-/** Passes every output through an operation that changes nothing and sees the gradient. Returns what ends it. */
+/** Sums up what goes forward out of each module and what comes back into it. Returns what ends it. */
 function watch(traces: Map<Module, Trace>): () => void {
   let calls = 0;
-  const removers = [...traces].map(([module, trace]) =>
+  const removers = [...traces].flatMap(([module, trace]) => [
     module.registerForwardHook((_module, _inputs, output) => {
-      if (!(output instanceof Tensor)) return undefined;
       trace.lastCall = calls++;
-      trace.activation += sumOfSquares(output);
-      const seen = (dy: Tensor) => {
-        trace.activationGradient += sumOfSquares(dy);
-        return dy;
-      };
-      return record("gradientReport", alias(output), [output], [], [seen]);
+      if (output instanceof Tensor) trace.activation += sumOfSquares(output);
+      return undefined;
     }),
-  );
+    module.registerBackwardHook((_module, _gradInputs, gradOutputs) => {
+      for (const dy of gradOutputs) trace.activationGradient += sumOfSquares(dy);
+      return undefined;
+    }),
+  ]);
   return () => {
     for (const remove of removers) remove();
   };
