@@ -22,3 +22,4 @@ export * from "./pooling";
 export * from "./interpolate";
 export * from "./mask";
 export * from "./recurrent";
+export * from "./batchNorm";

@@ -2,6 +2,7 @@
  * Normalization of rows: [rows, cols] dense. A weight or bias of address 0 is absent.
  * Row kernels may be split by rows and column kernels (`…WeightGrad`) by columns without changing a bit.
  */
+import { centered, CenteredGradient } from "./centered";
 import { get, mapRow, Product, put, sumRow, Value } from "./rows";
 
 /** Rows that one partial sum of a column covers: errors grow with this and with rows / this, not with rows. */
@@ -93,13 +94,6 @@ export function layerNormWeightGrad(dw: usize, dy: usize, x: usize, stats: usize
   sumColumns<LayerTerm>(dw, dy, x, stats, rows, cols);
 }
 
-/** x − mean − lost */
-// @ts-ignore: decorator
-@inline
-function centered(x: v128, mean: v128, lost: v128): v128 {
-  return f32x4.sub(f32x4.sub(x, mean), lost);
-}
-
 @final
 class Deviation {
   @inline
@@ -175,16 +169,6 @@ function affine(y: usize, x: usize, weight: usize, bias: usize, cols: i32, mean:
   else mapRow<Normal>(y, x, 0, 0, cols, mean, lost, r);
 }
 
-/** r · (dy − shift − (x − μ) · slope) */
-@final
-class Gradient {
-  @inline
-  at(dy: usize, x: usize, w: usize, mean: v128, lost: v128, r: v128, shift: v128, slope: v128, n: usize): v128 {
-    const along = f32x4.mul(centered(get(x, n), mean, lost), slope);
-    return f32x4.mul(r, f32x4.sub(f32x4.sub(get(dy, n), shift), along));
-  }
-}
-
 /** r · (dy · weight − shift − (x − μ) · slope) */
 @final
 class WeightedGradient {
@@ -209,7 +193,7 @@ function rowGrad(
   slope: f32,
 ): void {
   if (weight) mapRow<WeightedGradient>(dx, dy, x, weight, cols, mean, lost, r, shift, r * slope);
-  else mapRow<Gradient>(dx, dy, x, 0, cols, mean, lost, r, shift, r * slope);
+  else mapRow<CenteredGradient>(dx, dy, x, 0, cols, mean, lost, r, shift, r * slope);
 }
 
 /** dy · x̂ of one row, whose statistics are r alone. */

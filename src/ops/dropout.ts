@@ -1,9 +1,12 @@
 import { dense } from "../copy.js";
+import { checkOptions } from "../errors.js";
 import { record } from "../graph.js";
 import { nextStream } from "../random.js";
+import { scope } from "../scope.js";
 import { empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 import { mul } from "./binary.js";
+import { ones } from "./create.js";
 import { checkDtype } from "./dtype.js";
 
 export interface DropoutOptions {
@@ -32,4 +35,28 @@ export function dropout(x: Tensor, { p = 0.5, training = true }: DropoutOptions 
     return y;
   };
   return record("dropout", masked(x), [x], [], [masked]);
+}
+
+export interface StochasticDepthOptions {
+  /** The probability of a row (or of the batch) to become 0. */
+  p: number;
+  /** Whether each row of the first dimension is drawn for itself, or the batch as one. */
+  mode?: "row" | "batch";
+  /** Without training, x is returned as it is. */
+  training?: boolean;
+}
+
+/**
+ * y = x / (1 − p) with probability 1 − p, else 0, for whole rows: a residual branch is left out.
+ * Source: Huang et al. 2016; torchvision.ops.stochastic_depth
+ */
+export function stochasticDepth(x: Tensor, options: StochasticDepthOptions): Tensor {
+  checkOptions("stochasticDepth", options, ["p", "mode", "training"]);
+  const { p, mode = "row", training = true } = options;
+  if (!(p >= 0 && p <= 1)) throw new Error(`stochasticDepth: p must be from 0 to 1, got ${p}`);
+  if (mode !== "row" && mode !== "batch")
+    throw new Error(`stochasticDepth: mode must be "row" or "batch", got "${mode}"`);
+  if (!training || p === 0) return x;
+  const shape = x.shape.map((extent, d) => (d === 0 && mode === "row" ? extent : 1));
+  return scope(() => mul(x, dropout(ones(shape), { p })));
 }

@@ -23,6 +23,7 @@ export {
   swiglu,
 } from "./activation.js";
 export { type AttentionOptions, scaledDotProductAttention } from "./attention.js";
+export { type BatchNormOptions, batchNorm } from "./batchNorm.js";
 export {
   type AddcmulOptions,
   add,
@@ -47,7 +48,7 @@ export {
 } from "./conv.js";
 export { to } from "./convert.js";
 export { clone } from "./copy.js";
-export { type DropoutOptions, dropout } from "./dropout.js";
+export { type DropoutOptions, dropout, type StochasticDepthOptions, stochasticDepth } from "./dropout.js";
 export { type EmbeddingOptions, embedding, gather, indexSelect, oneHot, scatterAdd } from "./gather.js";
 export { add_, clamp_, copy_, fill_, mul_, normal_, uniform_, zero_ } from "./inplace.js";
 export { type InterpolateOptions, interpolate } from "./interpolate.js";
@@ -55,7 +56,15 @@ export { linear } from "./linear.js";
 export { type CrossEntropyOptions, crossEntropy, type LossOptions, mseLoss, type Reduction } from "./loss.js";
 export { maskedFill, type TriangleOptions, tril, triu } from "./mask.js";
 export { matmul } from "./matmul.js";
-export { type LayerNormOptions, layerNorm, type RMSNormOptions, rmsNorm } from "./norm.js";
+export {
+  groupNorm,
+  type LayerNormOptions,
+  layerNorm,
+  type NormalizeOptions,
+  normalize,
+  type RMSNormOptions,
+  rmsNorm,
+} from "./norm.js";
 export {
   type AvgPoolOptions,
   adaptiveAvgPool2d,

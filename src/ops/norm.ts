@@ -1,13 +1,17 @@
-/** Normalization over the last dimensions. */
+/** Normalization by the moments or the norm of some dimensions. */
 import { dense } from "../copy.js";
-import { ShapeError, showShape } from "../errors.js";
+import { checkOptions, ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
-import { type Shape, sameShape, sizeOf } from "../shape.js";
+import { scope } from "../scope.js";
+import { type Dim, type Shape, sameShape, sizeOf } from "../shape.js";
 import { empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 import { nullPtr, type Ptr } from "../wasm/memory.js";
+import { add, div, maximum, mul } from "./binary.js";
 import { ones } from "./create.js";
-import { sumTo } from "./reduce.js";
+import { amax, sum, sumTo } from "./reduce.js";
+import { abs, sqrt, square } from "./unary.js";
+import { reshape } from "./view.js";
 
 export interface LayerNormOptions {
   weight?: Tensor;
@@ -83,6 +87,59 @@ export function rmsNorm(
       return dw;
     },
   ]);
+}
+
+/**
+ * y = (x − mean) / √(variance + eps) · weight + bias, mean and (biased) variance over the pixels of `groups` groups of
+ * neighbouring channels of each image.
+ *
+ * @param x [N, C, …]; weight and bias are [C]
+ * Source: Wu & He 2018; torch.nn.functional.group_norm
+ */
+export function groupNorm(x: Tensor, groups: number, options: LayerNormOptions = {}): Tensor {
+  checkOptions("groupNorm", options, ["weight", "bias", "eps"]);
+  const { weight, bias, eps } = options;
+  checkGroups(x, groups, weight, bias);
+  const [images, channels] = x.shape;
+  const perGroup = sizeOf(x.shape.slice(1)) / groups;
+  const perChannel = [channels, ...x.shape.slice(2).map(() => 1)];
+  return scope(() => {
+    let y = reshape(layerNorm(reshape(x, [images * groups, perGroup]), [perGroup], { eps }), x.shape);
+    if (weight) y = mul(y, reshape(weight, perChannel));
+    return bias ? add(y, reshape(bias, perChannel)) : y;
+  });
+}
+
+export interface NormalizeOptions {
+  /** 1 for Σ |x|, 2 for √Σ x², Infinity for max |x| */
+  p?: number;
+  dim?: Dim;
+  eps?: number;
+}
+
+/** y = x / max(‖x‖ₚ, eps) along `dim`. Source: torch.nn.functional.normalize */
+export function normalize(x: Tensor, options: NormalizeOptions = {}): Tensor {
+  checkOptions("normalize", options, ["p", "dim", "eps"]);
+  const { p = 2, dim = 1, eps = 1e-12 } = options;
+  const along = { dim, keepdim: true };
+  return scope(() => {
+    if (p === 1) return div(x, maximum(sum(abs(x), along), eps));
+    if (p === Infinity) return div(x, maximum(amax(abs(x), along), eps));
+    if (p !== 2) throw new Error(`normalize: p must be 1, 2 or Infinity, got ${p}`);
+    // The bound comes before the root, whose slope at 0 is infinite.
+    return div(x, sqrt(maximum(sum(square(x), along), eps * eps)));
+  });
+}
+
+function checkGroups(x: Tensor, groups: number, weight: Tensor | undefined, bias: Tensor | undefined): void {
+  if (x.ndim < 2) throw new ShapeError(`groupNorm: the input must be [N, C, …], got ${showShape(x.shape)}`);
+  const channels = x.shape[1];
+  if (!(Number.isInteger(groups) && groups > 0 && channels % groups === 0))
+    throw new ShapeError(`groupNorm: groups must divide the ${channels} channels, got ${groups}`);
+  for (const t of [weight, bias]) {
+    if (t && !sameShape(t.shape, [channels]))
+      throw new ShapeError(`groupNorm: weight and bias must have shape [${channels}], got ${showShape(t.shape)}`);
+  }
 }
 
 function rowsOf(

@@ -74,3 +74,43 @@ describe("dropout", () => {
       expect(() => scope(() => F.dropout(ones([1]), { p }))).toThrow(`dropout: p must be from 0 to 1, got ${p}`);
   });
 });
+
+describe("stochasticDepth", () => {
+  test("drops whole rows, or the batch, and scales what stays", () =>
+    scope(() => {
+      manualSeed(1);
+      const x = ones([1000, 2, 3]).requiresGrad_();
+      const y = F.stochasticDepth(x, { p: 0.25 });
+      const rows = y.reshape([1000, 6]).toArray() as number[][];
+      expect(rows.every((row) => row.every((v) => v === row[0]))).toBe(true);
+      expect(new Set(rows.map((row) => row[0]))).toEqual(new Set([0, Math.fround(4 / 3)]));
+      // Four standard errors of a share: √(p(1 − p) / n).
+      const dropped = rows.filter((row) => row[0] === 0).length / 1000;
+      expect(Math.abs(dropped - 0.25)).toBeLessThan(4 * Math.sqrt((0.25 * 0.75) / 1000));
+      y.backward(ones(y.shape));
+      expect(x.grad?.data()).toEqual(y.data());
+      for (let i = 0; i < 10; i++) {
+        const batch = F.stochasticDepth(x, { p: 0.5, mode: "batch" }).data();
+        expect([0, 2]).toContain(batch[0]);
+        expect(batch.every((v) => v === batch[0])).toBe(true);
+      }
+    }));
+
+  test("is the identity without training and at p = 0, zero at p = 1", () =>
+    scope(() => {
+      const x = tensor([[1, 2]]);
+      expect(F.stochasticDepth(x, { p: 0.5, training: false })).toBe(x);
+      expect(F.stochasticDepth(x, { p: 0 })).toBe(x);
+      expect(F.stochasticDepth(x, { p: 1 }).toArray()).toEqual([[0, 0]]);
+    }));
+
+  test("errors name what must hold", () =>
+    scope(() => {
+      const x = tensor([[1, 2]]);
+      expect(() => F.stochasticDepth(x, { p: 1.5 })).toThrow("stochasticDepth: p must be from 0 to 1, got 1.5");
+      expect(() => F.stochasticDepth(x, { p: 0.5, mode: "col" as "row" })).toThrow(
+        'mode must be "row" or "batch", got "col"',
+      );
+      expect(() => F.stochasticDepth(x, { p: 0.5, mod: 1 } as { p: number })).toThrow("got mod");
+    }));
+});

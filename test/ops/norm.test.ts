@@ -94,6 +94,66 @@ describe("normalization", () => {
       tolerance: { absolute: 1e-4, relative: 1e-5 },
     }));
 
+  test("groupNorm, by image and group of channels", () => {
+    const groupNorm = (groups: number) => (x: Nd, weight?: Nd, bias?: Nd) => {
+      const pixels = x.data.length / x.shape[0] / x.shape[1];
+      const rows = { shape: [x.shape[0] * groups, x.data.length / x.shape[0] / groups], data: x.data };
+      const normal = layerNorm(rows, undefined, undefined, 1e-2);
+      const channel = (i: number) => Math.floor(i / pixels) % x.shape[1];
+      const y = normal.data.map((v, i) => v * (weight?.data[channel(i)] ?? 1) + (bias?.data[channel(i)] ?? 0));
+      return { shape: x.shape, data: y };
+    };
+    for (const groups of [1, 2, 4]) {
+      checkOp({
+        op: (x, weight, bias) => F.groupNorm(x, groups, { weight, bias, eps: 1e-2 }),
+        reference: groupNorm(groups),
+        shapes: [
+          [[2, 4, 3, 5], [4], [4]],
+          [[3, 4, 7], [4], [4]],
+        ],
+        tolerance,
+      });
+    }
+    checkOp({
+      op: (x) => F.groupNorm(x, 2, { eps: 1e-2 }),
+      reference: groupNorm(2),
+      shapes: [[[3, 8]], [[2, 2, 17]], [[0, 2, 3]]],
+      tolerance,
+    });
+  });
+
+  test("normalize by each norm", () => {
+    const norms: [number, (values: number[]) => number][] = [
+      [1, (v) => v.reduce((sum, a) => sum + Math.abs(a), 0)],
+      [2, (v) => Math.sqrt(v.reduce((sum, a) => sum + a * a, 0))],
+      [Number.POSITIVE_INFINITY, (v) => Math.max(...v.map(Math.abs))],
+    ];
+    for (const [p, norm] of norms) {
+      for (const dim of [0, 1]) {
+        checkOp({
+          op: (x) => F.normalize(x, { p, dim }),
+          reference: (x) =>
+            build(x.shape, (index) => {
+              const line = Array.from({ length: x.shape[dim] }, (_, i) => at(x, index.with(dim, i)));
+              return at(x, index) / norm(line);
+            }),
+          shapes: [[[3, 5]], [[2, 17]], [[4, 1]]],
+          domain: [0.5, 2], // no ties of the maximum, no corners of |x|
+        });
+      }
+    }
+  });
+
+  test("normalize leaves zeros alone, and gives them a gradient", () =>
+    scope(() => {
+      for (const p of [1, 2, Number.POSITIVE_INFINITY]) {
+        const x = tensor([[0, 0]], { requiresGrad: true });
+        const y = F.normalize(x, { p, eps: 0.5 });
+        y.backward(tensor([[1, 2]]));
+        expect([...y.data(), ...(x.grad?.data() ?? [])]).toEqual([0, 0, 2, 4]);
+      }
+    }));
+
   test("a mean of 1000 keeps a unit variance", () =>
     scope(() => {
       const values = Float32Array.from({ length: 768 }, (_, i) => 1000 + Math.sin(i * 1.7) * Math.SQRT2);
@@ -123,5 +183,10 @@ describe("normalization", () => {
       expect(() => F.rmsNorm(x, [3], { weight: tensor([1]) })).toThrow(
         /rmsNorm: weight and bias must have .*\[3\], got \[1\]/,
       );
+      expect(() => F.groupNorm(x, 2)).toThrow("groupNorm: groups must divide the 3 channels, got 2");
+      expect(() => F.groupNorm(x, 3, { bias: tensor([1]) })).toThrow("weight and bias must have shape [3], got [1]");
+      expect(() => F.groupNorm(tensor([1]), 1)).toThrow("the input must be [N, C, …], got [1]");
+      expect(() => F.normalize(x, { p: 3 })).toThrow("normalize: p must be 1, 2 or Infinity, got 3");
+      expect(() => F.normalize(x, { dims: 3 } as object)).toThrow("got dims");
     }));
 });
