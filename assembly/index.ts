@@ -23,3 +23,6 @@ export * from "./interpolate";
 export * from "./mask";
 export * from "./recurrent";
 export * from "./batchNorm";
+export * from "./scan";
+export * from "./sort";
+export * from "./statistics";

@@ -30,6 +30,66 @@ export function sum(
   }
 }
 
+/** y = Π x, multiplied in float64 */
+export function prod(y: usize, x: usize, outer: i32, n: i32, inner: i32, xOuter: i32, xRow: i32): void {
+  const row = (<usize>xRow) << 2;
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < inner; i++) {
+      store<f32>(y, <f32>product(x + ((<usize>i) << 2), n, row));
+      y += 4;
+    }
+    x += (<usize>xOuter) << 2;
+  }
+}
+
+/** dx[r, c] = dy[r] · the product of the other elements of row r; x and dx [rows, n] dense */
+export function prodGrad(dx: usize, dy: usize, x: usize, rows: i32, n: i32): void {
+  for (let r = 0; r < rows; r++) {
+    const g = <f64>load<f32>(dy + ((<usize>r) << 2));
+    const zero = firstZero(x, n);
+    if (zero < 0) quotientsOf(dx, g * product(x, n, 4), x, n);
+    else {
+      const at = (<usize>zero) << 2;
+      memory.fill(dx, 0, (<usize>n) << 2);
+      store<f32>(dx + at, <f32>(g * product(x, zero, 4) * product(x + at + 4, n - zero - 1, 4)));
+    }
+    dx += (<usize>n) << 2;
+    x += (<usize>n) << 2;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function product(x: usize, n: i32, row: usize): f64 {
+  let total: f64 = 1;
+  for (let i = 0; i < n; i++) {
+    total *= <f64>load<f32>(x);
+    x += row;
+  }
+  return total;
+}
+
+/** y = total / x */
+// @ts-ignore: decorator
+@inline
+function quotientsOf(y: usize, total: f64, x: usize, n: i32): void {
+  for (let i = 0; i < n; i++) {
+    store<f32>(y, <f32>(total / <f64>load<f32>(x)));
+    x += 4;
+    y += 4;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function firstZero(x: usize, n: i32): i32 {
+  for (let i = 0; i < n; i++) {
+    if (load<f32>(x) == 0) return i;
+    x += 4;
+  }
+  return -1;
+}
+
 /** Σ x², in float64 */
 export function sumOfSquares(x: usize, n: i32): f64 {
   let a = f64x2.splat(0);

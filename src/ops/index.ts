@@ -82,9 +82,12 @@ export {
   repeatInterleave,
   roll,
 } from "./rearrange.js";
-export { amax, amax as max, amin, amin as min, argmax, argmin, mean, type ReduceOptions, sum } from "./reduce.js";
+export { amax, amax as max, amin, amin as min, argmax, argmin, mean, prod, type ReduceOptions, sum } from "./reduce.js";
 export { type RotaryOptions, rotaryEmbedding } from "./rotary.js";
+export { type CumsumOptions, cumsum } from "./scan.js";
 export { logSoftmax, type SoftmaxOptions, softmax } from "./softmax.js";
+export { type Sorted, type SortOptions, sort, type TopkOptions, topk } from "./sort.js";
+export { logsumexp, type NormOptions, norm, std, type VarianceOptions, variance } from "./statistics.js";
 export {
   abs,
   type ClampOptions,

@@ -1,6 +1,6 @@
 /** Reductions over some dimensions, or all. Dimensions that lie together are reduced by one kernel call. */
 import { clone, dense } from "../copy.js";
-import { ShapeError, showShape } from "../errors.js";
+import { checkOptions, ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
 import {
   broadcastStrides,
@@ -18,6 +18,7 @@ import { kernels } from "../wasm/kernels.js";
 import { type Ptr, workspace } from "../wasm/memory.js";
 import { zip } from "./broadcast.js";
 import { checkDtype } from "./dtype.js";
+import { fromRows, toRows } from "./rows.js";
 
 export interface ReduceOptions {
   /** The dimensions to reduce; all of them if left out. */
@@ -40,6 +41,23 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
 /** y = Σ x / n */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   return additive("mean", x, options, (n) => n);
+}
+
+/** y = Π x; the gradient of an element is the product of the others, also where one is 0 */
+export function prod(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkReduceOptions("prod", options);
+  checkDtype("prod", "the operand", x, "float32");
+  const { dim, keepdim = false } = options;
+  const dims = normalizeDims("prod", dim, x.ndim);
+  const shape = reducedShape(x.shape, dims, keepdim);
+  const y = x.size === 0 ? empty(shape).fillWith(1) : reduceOver(x, dims, shape, "float32", kernels.prod);
+  const vjp = (dy: Tensor) => {
+    const rows = toRows(x, dims);
+    const dx = empty(rows.shape);
+    kernels.prodGrad(dx.ptr, dense(dy).ptr, rows.ptr, y.size, sizeOf(dims.map((d) => x.shape[d])));
+    return fromRows(dx, dims);
+  };
+  return record("prod", y, [x], [x], [vjp]);
 }
 
 /** y = max x, NaN where one is; equal maxima share the gradient */
@@ -70,12 +88,9 @@ export function sumTo(x: Tensor, shape: Shape): Tensor {
   return sumOver(x, dims, shape, 1);
 }
 
-function additive(
-  op: string,
-  x: Tensor,
-  { dim, keepdim = false }: ReduceOptions,
-  divisorOf: (n: number) => number,
-): Tensor {
+function additive(op: string, x: Tensor, options: ReduceOptions, divisorOf: (n: number) => number): Tensor {
+  checkReduceOptions(op, options);
+  const { dim, keepdim = false } = options;
   checkDtype(op, "the operand", x, "float32");
   const dims = normalizeDims(op, dim, x.ndim);
   const divisor = divisorOf(sizeOf(dims.map((d) => x.shape[d])));
@@ -89,7 +104,9 @@ function additive(
   );
 }
 
-function extremum(op: "amax" | "amin", x: Tensor, { dim, keepdim = false }: ReduceOptions): Tensor {
+function extremum(op: "amax" | "amin", x: Tensor, options: ReduceOptions): Tensor {
+  checkReduceOptions(op, options);
+  const { dim, keepdim = false } = options;
   checkDtype(op, "the operand", x, "float32");
   const dims = normalizeDims(op, dim, x.ndim);
   checkNotEmpty(op, x.shape, dims);
@@ -110,7 +127,9 @@ function extremum(op: "amax" | "amin", x: Tensor, { dim, keepdim = false }: Redu
   );
 }
 
-function extremumIndex(op: "argmax" | "argmin", x: Tensor, { dim, keepdim = false }: ArgReduceOptions): Tensor {
+function extremumIndex(op: "argmax" | "argmin", x: Tensor, options: ArgReduceOptions): Tensor {
+  checkReduceOptions(op, options);
+  const { dim, keepdim = false } = options;
   checkDtype(op, "the operand", x, "float32");
   const dims = normalizeDims(op, dim, x.ndim);
   checkNotEmpty(op, x.shape, dims);
@@ -186,7 +205,7 @@ function adjacent(dims: readonly number[]): [number, number][] {
   return groups;
 }
 
-function reducedShape(shape: Shape, dims: readonly number[], keepdim: boolean): Shape {
+export function reducedShape(shape: Shape, dims: readonly number[], keepdim: boolean): Shape {
   if (keepdim) return shape.map((extent, d) => (dims.includes(d) ? 1 : extent));
   return shape.filter((_, d) => !dims.includes(d));
 }
@@ -195,6 +214,10 @@ function reducedShape(shape: Shape, dims: readonly number[], keepdim: boolean): 
 function expandFrom(x: Tensor, kept: Shape, shape: Shape): Tensor {
   const source = dense(x);
   return alias(source, shape, broadcastStrides(kept, denseStrides(kept), shape));
+}
+
+function checkReduceOptions(op: string, options: ReduceOptions): void {
+  checkOptions(op, options, ["dim", "keepdim"]);
 }
 
 function checkNotEmpty(op: string, shape: Shape, dims: readonly number[]): void {

@@ -91,8 +91,46 @@ def movement():
     yield case("oneHot", ["$0", 4], lambda i: torch.nn.functional.one_hot(i, 4), ids(4, 2, 3))
 
 
+def reductions():
+    x = r(2, 3, 4)
+    zeros = torch.tensor([[1.5, 0, 2, -3], [0, 2, 0, 1], [1, 2, 3, 4]])
+    ties = torch.tensor([[1.0, 3, 3, -3], [2, 2, 2, 2], [0, -1, 0, 1]])
+    special = torch.tensor([[1.0, nan, -inf, inf], [-0.0, 0.0, inf, nan], [-inf, -inf, -inf, -inf], [inf, inf, 1, 2]])
+    large = r(3, 6) + 1000
+    yield case("prod", ["$0", {"dim": 1}], lambda t: t.prod(1), x)
+    yield case("prod", ["$0"], lambda t: t.prod(), zeros[:1])
+    yield case("prod", ["$0", {"dim": 1, "keepdim": True}], lambda t: t.prod(1, keepdim=True), zeros)
+    for op, f in {"variance": torch.var, "std": torch.std}.items():
+        yield case(op, ["$0"], lambda t: f(t), x)
+        yield case(op, ["$0", {"dim": [0, 2]}], lambda t: f(t, (0, 2)), x)
+        yield case(op, ["$0", {"dim": 1, "correction": 0, "keepdim": True}], lambda t: f(t, 1, correction=0, keepdim=True), x)
+        # in float64: PyTorch's float32 gradient has only the digits that a rounded mean of 1000 leaves
+        yield case(op, ["$0", {"dim": 1}], lambda t: f(t.double(), 1).float(), large)
+        yield case(op, ["$0", {"dim": 1}], lambda t: f(t, 1), torch.full((2, 3), 0.1))
+    for p in [2, 1, 0, 3, 0.5, 1.5, -1, inf, -inf]:
+        yield case("norm", ["$0", {"p": p, "dim": -1}], lambda t: torch.linalg.vector_norm(t, p, -1), x)
+        yield case("norm", ["$0", {"p": p, "dim": -1}], lambda t: torch.linalg.vector_norm(t, p, -1), ties)
+    yield case("norm", ["$0", {"dim": [0, 2], "keepdim": True}], lambda t: torch.linalg.vector_norm(t, 2, (0, 2), keepdim=True), x)
+    yield case("norm", ["$0"], lambda t: t.norm(), torch.zeros(3))
+    yield case("logsumexp", ["$0", {"dim": 1}], lambda t: t.logsumexp(1), x)
+    yield case("logsumexp", ["$0", {"dim": [0, 2], "keepdim": True}], lambda t: t.logsumexp((0, 2), keepdim=True), 100 * x)
+    yield case("logsumexp", ["$0", {"dim": 1}], lambda t: t.logsumexp(1), special)
+    for dim in range(3):
+        yield case("cumsum", ["$0", {"dim": dim}], lambda t: t.cumsum(dim), x)
+    for dim in range(3):
+        for descending in [False, True]:
+            f = lambda t: tuple(t.sort(dim=dim, descending=descending, stable=True))
+            yield case("sort", ["$0", {"dim": dim, "descending": descending}], f, x)
+    for descending in [False, True]:
+        f = lambda t: tuple(t.sort(dim=1, descending=descending, stable=True))
+        yield case("sort", ["$0", {"descending": descending}], f, ties)
+        yield case("sort", ["$0", {"descending": descending}], f, special)
+    yield case("topk", ["$0", 2], lambda t: tuple(t.topk(2)), x)
+    yield case("topk", ["$0", 3, {"dim": 1, "largest": False}], lambda t: tuple(t.topk(3, 1, largest=False)), x)
+
+
 def main():
-    cases = list(movement())
+    cases = [*movement(), *reductions()]
     Path(__file__).with_suffix(".json").write_text(json.dumps({"torch": torch.__version__, "cases": cases}) + "\n")
 
 

@@ -23,11 +23,20 @@ function reduced(x: Nd, { dim, keepdim = false }: Options, f: (values: number[])
 }
 
 const total = (values: number[]) => values.reduce((sum, v) => sum + v, 0);
+const squaredDeviations = (values: number[]) => {
+  const mean = total(values) / values.length;
+  return total(values.map((v) => (v - mean) ** 2));
+};
 const operations = {
   sum: { op: F.sum, f: total },
   mean: { op: F.mean, f: (values: number[]) => total(values) / values.length },
   amax: { op: F.amax, f: (values: number[]) => Math.max(...values) },
   amin: { op: F.amin, f: (values: number[]) => Math.min(...values) },
+  prod: { op: F.prod, f: (values: number[]) => values.reduce((product, v) => product * v, 1) },
+  variance: { op: F.variance, f: (values: number[]) => squaredDeviations(values) / (values.length - 1) },
+  std: { op: F.std, f: (values: number[]) => Math.sqrt(squaredDeviations(values) / (values.length - 1)) },
+  norm: { op: F.norm, f: (values: number[]) => Math.hypot(...values) },
+  logsumexp: { op: F.logsumexp, f: (values: number[]) => Math.log(total(values.map(Math.exp))) },
 };
 
 const cases: [Options, number[][][]][] = [
@@ -170,6 +179,26 @@ describe("reductions", () => {
       expect(F.amax(zeros([0, 3]), { dim: 1 }).shape).toEqual([0]);
       expect(() => F.amax(zeros([0, 3]), { dim: 0 })).toThrow("amax: reduced dimensions must not be empty, got [0, 3]");
       expect(() => F.argmin(zeros([0]))).toThrow(/argmin: reduced dimensions must not be empty/);
+    });
+  });
+
+  test("a misspelt option is an error", () => {
+    scope(() => {
+      const misspelt = { dims: 0 } as object;
+      const operations = [F.sum, F.mean, F.amax, F.amin, F.argmax, F.prod];
+      for (const op of operations)
+        expect(() => op(zeros([2]), misspelt)).toThrow(/: options must be dim, keepdim, got dims/);
+      expect(() => F.variance(zeros([2]), misspelt)).toThrow(
+        "variance: options must be dim, keepdim, correction, got dims",
+      );
+      expect(() => F.norm(zeros([2]), misspelt)).toThrow("norm: options must be dim, keepdim, p, got dims");
+    });
+  });
+
+  test("prod: empty is 1, overflow within a row does not lose the product", () => {
+    scope(() => {
+      expect(F.prod(zeros([2, 0]), { dim: 1 }).toArray()).toEqual([1, 1]);
+      expectClose([F.prod(tensor([1e30, 1e30, 1e-30, 1e-30])).item()], [1]);
     });
   });
 });

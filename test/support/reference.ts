@@ -93,3 +93,9 @@ export function random(seed: number, low = -2, high = 2): () => number {
     return low + ((high - low) * ((t ^ (t >>> 14)) >>> 0)) / 4294967296;
   };
 }
+
+/** `index` with another value in place `d`. */
+export function replaced(index: readonly number[], d: number, value: number): number[] {
+  const at = d < 0 ? d + index.length : d;
+  return index.map((v, i) => (i === at ? value : v));
+}
