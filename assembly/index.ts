@@ -16,7 +16,7 @@ export * from "./random";
 export * from "./optim";
 export * from "./norm";
 export * from "./loss";
-export * from "./softmax";
+export { logSoftmax, logSoftmaxGrad, softmax, softmaxGrad } from "./softmax";
 export * from "./conv";
 export * from "./pooling";
 export * from "./interpolate";

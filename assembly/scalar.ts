@@ -8,11 +8,6 @@ export function exp64(x: f64): f64 {
   return NativeMath.exp(x);
 }
 
-/** The natural logarithm of x */
-export function log64(x: f64): f64 {
-  return NativeMath.log(x);
-}
-
 /** x^y */
 export function pow64(x: f64, y: f64): f64 {
   return NativeMath.pow(x, y);

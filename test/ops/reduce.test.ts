@@ -50,6 +50,8 @@ const cases: [Options, number[][][]][] = [
 ];
 
 describe("reductions", () => {
+  test("max and min are other names of amax and amin", () => expect([F.max, F.min]).toEqual([F.amax, F.amin]));
+
   for (const [name, { op, f }] of Object.entries(operations)) {
     for (const [options, shapes] of cases) {
       test(`${name} ${JSON.stringify(options)}`, () =>

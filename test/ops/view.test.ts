@@ -19,6 +19,24 @@ describe("shape operations", () => {
     });
   });
 
+  test("flatten joins dims, squeeze drops extents of 1, view refuses a copy", () => {
+    const reshaped = (shape: readonly number[]) => (x: Nd) => ({ shape, data: x.data });
+    const shapes = [[[2, 1, 3, 1]]];
+    checkOp({ op: (x) => F.flatten(x), reference: reshaped([6]), shapes });
+    checkOp({ op: (x) => F.flatten(x, { startDim: 1, endDim: -2 }), reference: reshaped([2, 3, 1]), shapes });
+    checkOp({ op: (x) => F.squeeze(x), reference: reshaped([2, 3]), shapes });
+    checkOp({ op: (x) => F.squeeze(x, 1), reference: reshaped([2, 3, 1]), shapes });
+    checkOp({ op: (x) => F.squeeze(x, 0), reference: (x) => x, shapes });
+    checkOp({ op: (x) => F.view(F.clone(x), [3, -1]), reference: reshaped([3, 2]), shapes });
+    scope(() => {
+      const x = zeros([2, 3]);
+      expect(() => F.flatten(x, { startDim: 1, endDim: 0 })).toThrow(
+        "flatten: startDim must not exceed endDim, got 1 and 0",
+      );
+      expect(() => F.view(F.transpose(x, 0, 1), [6])).toThrow("view: the strides must allow [6] without a copy");
+    });
+  });
+
   test("slice reads like Python's", () => {
     for (const n of [1, 3, 4, 5, 7, 16, 17]) {
       checkOp({
