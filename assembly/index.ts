@@ -26,3 +26,4 @@ export * from "./batchNorm";
 export * from "./scan";
 export * from "./sort";
 export * from "./statistics";
+export * from "./spline";

@@ -6,6 +6,7 @@ export { Dropout } from "./dropout.js";
 export { Embedding } from "./embedding.js";
 export type { BackwardHook, ForwardHook } from "./hooks.js";
 export * as init from "./init.js";
+export { KANLinear, type KANLinearOptions } from "./kan.js";
 export { Linear, WeightDelta } from "./linear.js";
 export { type Layer, Module } from "./module.js";
 export { LayerNorm, type LayerNormOptions, RMSNorm } from "./norm.js";
