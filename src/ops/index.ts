@@ -49,6 +49,7 @@ export {
 export { to } from "./convert.js";
 export { clone } from "./copy.js";
 export { type DropoutOptions, dropout, type StochasticDepthOptions, stochasticDepth } from "./dropout.js";
+export { einsum, outer } from "./einsum.js";
 export { type EmbeddingOptions, embedding, gather, indexSelect, oneHot, scatterAdd } from "./gather.js";
 export { add_, clamp_, copy_, fill_, mul_, normal_, uniform_, zero_ } from "./inplace.js";
 export { type InterpolateOptions, interpolate } from "./interpolate.js";
@@ -56,6 +57,7 @@ export { linear } from "./linear.js";
 export { type CrossEntropyOptions, crossEntropy, type LossOptions, mseLoss, type Reduction } from "./loss.js";
 export { maskedFill, type TriangleOptions, tril, triu } from "./mask.js";
 export { matmul } from "./matmul.js";
+export { type MultinomialOptions, multinomial } from "./multinomial.js";
 export {
   groupNorm,
   type LayerNormOptions,

@@ -129,8 +129,47 @@ def reductions():
     yield case("topk", ["$0", 3, {"dim": 1, "largest": False}], lambda t: tuple(t.topk(3, 1, largest=False)), x)
 
 
+def products():
+    a, b, c = r(2, 3, 4), r(2, 4, 5), r(3, 5)
+    v, w, square = r(3), r(4), r(3, 3)
+    for spec, *tensors in [
+        ("bij,bjk->bik", a, b),
+        ("bij,bjk", a, b),
+        ("bij,bjk->ki", a, b),
+        ("bij,bjk,ik->b", a, b, c),
+        ("bij, bjk, ik -> jk", a, b, c),
+        ("bij,ik->jkb", a, c),
+        ("i,j->ij", v, w),
+        ("i,j", v, w),
+        ("j,i", w, v),
+        ("i,i", v, r(3)),
+        ("i,i->i", v, r(3)),
+        ("ij,ij->", c, r(3, 5)),
+        ("ij,ij->j", c, r(3, 5)),
+        ("ii", square),
+        ("ii->i", square),
+        ("ii,ij->ij", square, c),
+        ("bij->jbi", a),
+        ("bij->", a),
+        ("bij->i", a),
+        ("ba", r(2, 3)),
+        ("...ij,...jk->...ik", a, b),
+        ("...ij,jk", a, r(4, 2)),
+        ("...i,...i->...", a, w),
+        ("i...,i->...", r(3, 2), v),
+        ("b...,b...->b", a, r(2, 3, 4)),
+        ("bhtd,bhsd->bhts", r(2, 2, 3, 4), r(2, 2, 2, 4)),
+        ("bij,bjk->bik", a, r(1, 4, 5)),
+        ("ij,jk,kl->il", r(2, 3), r(3, 4), r(4, 2)),
+        ("ab,cd->bd", r(2, 3), r(2, 3)),
+    ]:
+        args = [spec, *[f"${i}" for i in range(len(tensors))]]
+        yield case("einsum", args, lambda *t: torch.einsum(spec, *t), *tensors)
+    yield case("outer", ["$0", "$1"], lambda s, t: s.outer(t), v, w)
+
+
 def main():
-    cases = [*movement(), *reductions()]
+    cases = [*movement(), *reductions(), *products()]
     Path(__file__).with_suffix(".json").write_text(json.dumps({"torch": torch.__version__, "cases": cases}) + "\n")
 
 
