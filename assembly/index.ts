@@ -1,5 +1,6 @@
 export * from "./activation";
 export * from "./attention";
+export * from "./attentionGrad";
 export * from "./binary";
 export * from "./compare";
 export * from "./convert";
