@@ -1,6 +1,6 @@
 /** Activations over `n` dense floats, and their gradients from x or y, whichever is cheaper. See unary.ts for the rest. */
 import { Unary, UnaryGrad, map, mapGrad } from "./map";
-import { at, exp, expm1, log1p, sigmoid } from "./math";
+import { at, exp, expm1, log1pOfUnit, sigmoid } from "./math";
 import { get, mapRow } from "./rows";
 import { madd } from "./simd";
 
@@ -22,7 +22,7 @@ class Softplus {
   at(x: usize, b: usize, c: usize, beta: v128, threshold: v128, r: v128, s: v128, t: v128, n: usize): v128 {
     const v = get(x, n);
     const u = f32x4.mul(v, beta);
-    const y = f32x4.add(f32x4.pmax(u, at(CONSTANTS, 0)), log1p(exp(f32x4.neg(f32x4.abs(u)))));
+    const y = f32x4.add(f32x4.pmax(u, at(CONSTANTS, 0)), log1pOfUnit(exp(f32x4.neg(f32x4.abs(u)))));
     return v128.bitselect(v, f32x4.div(y, beta), f32x4.gt(u, threshold));
   }
 }
@@ -203,7 +203,7 @@ export function hardswishGrad(dx: usize, dy: usize, x: usize, n: i32): void {
 class LogSigmoid extends Unary {
   @inline
   apply(x: v128): v128 {
-    return f32x4.sub(f32x4.pmin(x, at(CONSTANTS, 0)), log1p(exp(f32x4.neg(f32x4.abs(x)))));
+    return f32x4.sub(f32x4.pmin(x, at(CONSTANTS, 0)), log1pOfUnit(exp(f32x4.neg(f32x4.abs(x)))));
   }
 }
 
