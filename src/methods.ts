@@ -6,7 +6,7 @@ import { alias, Tensor } from "./tensor.js";
 type Operations = typeof F;
 
 /** Operations whose first parameter is not one tensor, and `where`, whose subject is the second. */
-const functionsOnly = ["cat", "einsum", "stack", "where"] as const;
+const functionsOnly = ["cat", "einsum", "stack", "where", "l1Penalty", "l2Penalty", "elasticNet"] as const;
 type FunctionsOnly = (typeof functionsOnly)[number];
 type MethodName = Exclude<keyof Operations, FunctionsOnly>;
 

@@ -8,6 +8,7 @@ export type { BackwardHook, ForwardHook } from "./hooks.js";
 export * as init from "./init.js";
 export { KANLinear, type KANLinearOptions } from "./kan.js";
 export { Linear, WeightDelta } from "./linear.js";
+export * from "./loss.js";
 export { type Layer, Module } from "./module.js";
 export { LayerNorm, type LayerNormOptions, RMSNorm } from "./norm.js";
 export { Buffer, Parameter } from "./parameter.js";

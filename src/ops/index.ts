@@ -48,13 +48,36 @@ export {
 } from "./conv.js";
 export { to } from "./convert.js";
 export { clone } from "./copy.js";
+export { type CrossEntropyOptions, crossEntropy, type NLLLossOptions, nllLoss } from "./crossEntropy.js";
 export { type DropoutOptions, dropout, type StochasticDepthOptions, stochasticDepth } from "./dropout.js";
 export { einsum, outer } from "./einsum.js";
 export { type EmbeddingOptions, embedding, gather, indexSelect, oneHot, scatterAdd } from "./gather.js";
 export { add_, clamp_, copy_, fill_, mul_, normal_, uniform_, zero_ } from "./inplace.js";
 export { type InterpolateOptions, interpolate } from "./interpolate.js";
 export { linear } from "./linear.js";
-export { type CrossEntropyOptions, crossEntropy, type LossOptions, mseLoss, type Reduction } from "./loss.js";
+export {
+  type BCEWithLogitsOptions,
+  binaryCrossEntropy,
+  binaryCrossEntropyWithLogits,
+  type HuberLossOptions,
+  huberLoss,
+  type KLDivOptions,
+  klDiv,
+  type LossOptions,
+  l1Loss,
+  mseLoss,
+  type Reduction,
+  type SmoothL1LossOptions,
+  smoothL1Loss,
+} from "./loss.js";
+export {
+  type CosineEmbeddingLossOptions,
+  cosineEmbeddingLoss,
+  hingeEmbeddingLoss,
+  type MarginLossOptions,
+  type TripletMarginLossOptions,
+  tripletMarginLoss,
+} from "./marginLoss.js";
 export { maskedFill, type TriangleOptions, tril, triu } from "./mask.js";
 export { matmul } from "./matmul.js";
 export { type MultinomialOptions, multinomial } from "./multinomial.js";
@@ -67,6 +90,7 @@ export {
   type RMSNormOptions,
   rmsNorm,
 } from "./norm.js";
+export { type ElasticNetOptions, elasticNet, l1Penalty, l2Penalty } from "./penalty.js";
 export {
   type AvgPoolOptions,
   adaptiveAvgPool2d,

@@ -1,14 +1,18 @@
-/** Losses: (input, target, { reduction }). */
+/** Losses of elements: (input, target, { reduction }). */
 import { dense } from "../copy.js";
 import { checkOptions, ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
-import { type Shape, sameShape } from "../shape.js";
-import { empty, type Tensor } from "../tensor.js";
+import { scope } from "../scope.js";
+import { broadcastShapes, denseStrides, sameShape } from "../shape.js";
+import { alias, empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
-import { div, sub } from "./binary.js";
+import { nullPtr, type Ptr } from "../wasm/memory.js";
+import { div, mul, sub } from "./binary.js";
+import { zip } from "./broadcast.js";
+import { checkDtype } from "./dtype.js";
 import { mean, sum } from "./reduce.js";
-import { square } from "./unary.js";
-import { permute } from "./view.js";
+import { abs, exp, square } from "./unary.js";
+import { expand } from "./view.js";
 
 /** "mean" divides by the number of terms that count, "none" leaves one loss for each. */
 export type Reduction = "mean" | "sum" | "none";
@@ -17,100 +21,193 @@ export interface LossOptions {
   reduction?: Reduction;
 }
 
-export interface CrossEntropyOptions extends LossOptions {
-  /** Targets of this value do not count. */
-  ignoreIndex?: number;
+/** (input − target)², broadcast */
+export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  checkLoss("mseLoss", options);
+  return scope(() => reduce(square(sub(input, target)), options.reduction));
+}
+
+/** |input − target|, broadcast */
+export function l1Loss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  checkLoss("l1Loss", options);
+  return scope(() => reduce(abs(sub(input, target)), options.reduction));
+}
+
+export interface SmoothL1LossOptions extends LossOptions {
+  /** Where |input − target| is smaller, the loss is a parabola; 0 gives `l1Loss`. */
+  beta?: number;
+}
+
+/** d²/2β where |d| < β, else |d| − β/2, with d = input − target, broadcast. Girshick 2015 */
+export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1LossOptions = {}): Tensor {
+  checkLoss("smoothL1Loss", options, ["beta"]);
+  const { beta = 1, reduction } = options;
+  if (!(beta >= 0)) throw new Error(`smoothL1Loss: beta must be 0 or more, got ${beta}`);
+  return scope(() => reduce(smoothL1(sub(input, target), beta), reduction));
+}
+
+export interface HuberLossOptions extends LossOptions {
+  /** Where |input − target| is smaller, the loss is a parabola. */
+  delta?: number;
+}
+
+/** d²/2 where |d| < δ, else δ·(|d| − δ/2), with d = input − target, broadcast. Huber 1964 */
+export function huberLoss(input: Tensor, target: Tensor, options: HuberLossOptions = {}): Tensor {
+  checkLoss("huberLoss", options, ["delta"]);
+  const { delta = 1, reduction } = options;
+  if (!(delta > 0)) throw new Error(`huberLoss: delta must be above 0, got ${delta}`);
+  return scope(() => reduce(mul(smoothL1(sub(input, target), delta), delta), reduction));
 }
 
 /**
- * −log softmax(input)[target], softmax and loss in one pass; only two numbers a row are saved for the gradient.
+ * −target·log input − (1 − target)·log(1 − input), logarithms −100 at least.
  *
- * @param input logits [N, C], [C] or [N, C, d₁, …]
- * @param target int32 classes [N], [] or [N, d₁, …], from 0 to C − 1 or `ignoreIndex`
- * All targets ignored: the mean is NaN, as in torch.nn.functional.cross_entropy.
+ * @param input probabilities from 0 to 1; others are an error that says where
+ * @param target of the input's shape
+ * Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy.html
  */
-export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
-  checkOptions("crossEntropy", options, ["reduction", "ignoreIndex"]);
-  checkReduction("crossEntropy", options);
-  const { reduction = "mean", ignoreIndex = -100 } = options;
-  checkClassTargets(input, target);
-  const logits = classesLast(input);
-  const classes = logits.shape[logits.ndim - 1];
-  const x = dense(logits);
-  const t = dense(target);
-  const rows = t.size;
-  const bad = kernels.firstBadTarget(t.ptr, rows, classes, ignoreIndex);
-  if (bad >= 0) {
-    throw new Error(
-      `crossEntropy: targets must be from 0 to ${classes - 1} or ignoreIndex ${ignoreIndex}, got ${t.data()[bad]} at ${bad}`,
-    );
-  }
-  const losses = empty(target.shape);
-  const shift = empty([rows, 2]);
-  const counted = kernels.crossEntropy(losses.ptr, shift.ptr, x.ptr, t.ptr, rows, classes, ignoreIndex);
-  const y = reduction === "none" ? losses : reduction === "sum" ? sum(losses) : div(sum(losses), counted);
-  const scale = reduction === "mean" ? 1 / counted : 1;
-  return record(
-    "crossEntropy",
-    y,
-    [logits, target],
-    [x, t, shift],
-    [
-      (dy) => {
-        const dx = empty(x.shape);
-        const dloss = dense(dy);
-        kernels.crossEntropyGrad(
-          dx.ptr,
-          dloss.ptr,
-          x.ptr,
-          t.ptr,
-          shift.ptr,
-          rows,
-          classes,
-          reduction === "none" ? 1 : 0,
-          ignoreIndex,
-          scale,
-        );
-        return dx;
-      },
-      null,
-    ],
-  );
+export function binaryCrossEntropy(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  checkLoss("binaryCrossEntropy", options);
+  checkPair("binaryCrossEntropy", input, target);
+  return scope(() => {
+    const [x, t] = [dense(input), dense(target)];
+    checkProbabilities("binaryCrossEntropy", x);
+    const y = written(x, (to) => kernels.binaryCrossEntropy(to, x.ptr, t.ptr, x.size));
+    const dx = (to: Ptr) => kernels.binaryCrossEntropyGrad(to, x.ptr, t.ptr, x.size);
+    const dt = (to: Ptr) => kernels.binaryCrossEntropyTargetGrad(to, x.ptr, x.size);
+    const losses = record("binaryCrossEntropy", y, [input, target], [x, t], [slope(x, dx), slope(x, dt)]);
+    return reduce(losses, options.reduction);
+  });
 }
 
-/** (input − target)² */
-export function mseLoss(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
-  checkOptions("mseLoss", options, ["reduction"]);
-  checkReduction("mseLoss", options);
-  return reduce(square(sub(input, target)), options.reduction);
+export interface BCEWithLogitsOptions extends LossOptions {
+  /** The factor of the loss of positives, such as one for each class; broadcasts to the input. It gets no gradient. */
+  posWeight?: Tensor;
 }
 
-function reduce(losses: Tensor, reduction: Reduction = "mean"): Tensor {
+/**
+ * −posWeight·target·log σ(input) − (1 − target)·log σ(−input): `binaryCrossEntropy` of σ(input), accurate for any logit.
+ *
+ * @param target of the input's shape
+ * Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy_with_logits.html
+ */
+export function binaryCrossEntropyWithLogits(
+  input: Tensor,
+  target: Tensor,
+  options: BCEWithLogitsOptions = {},
+): Tensor {
+  checkLoss("binaryCrossEntropyWithLogits", options, ["posWeight"]);
+  checkPair("binaryCrossEntropyWithLogits", input, target);
+  const { posWeight, reduction } = options;
+  return scope(() => {
+    const [x, t] = [dense(input), dense(target)];
+    const w = posWeight && dense(weightFor("binaryCrossEntropyWithLogits", posWeight, input));
+    const weight = () => w?.ptr ?? nullPtr;
+    const y = written(x, (to) => kernels.logitCrossEntropy(to, x.ptr, t.ptr, weight(), x.size));
+    const dx = (to: Ptr) => kernels.logitCrossEntropyGrad(to, x.ptr, t.ptr, weight(), x.size);
+    const dt = (to: Ptr) => kernels.logitCrossEntropyTargetGrad(to, x.ptr, weight(), x.size);
+    const saved = w ? [x, t, w] : [x, t];
+    const vjps = [slope(x, dx), slope(x, dt)] as const;
+    return reduce(record("binaryCrossEntropyWithLogits", y, [input, target], saved, vjps), reduction);
+  });
+}
+
+export interface KLDivOptions {
+  /** "batchmean" divides the sum by the first extent, as the divergence is defined; "mean" by the number of elements. */
+  reduction?: Reduction | "batchmean";
+  /** The target is log-probabilities too. */
+  logTarget?: boolean;
+}
+
+/**
+ * target·(log target − input), the terms of the Kullback–Leibler divergence of exp(input) from the target.
+ *
+ * @param input log-probabilities
+ * @param target probabilities of the input's shape, or with `logTarget` their logarithms
+ * Source: https://pytorch.org/docs/stable/generated/torch.nn.functional.kl_div.html
+ */
+export function klDiv(input: Tensor, target: Tensor, options: KLDivOptions = {}): Tensor {
+  checkOptions("klDiv", options, ["reduction", "logTarget"]);
+  const { reduction = "mean", logTarget = false } = options;
+  checkReduction("klDiv", { reduction }, ["mean", "sum", "none", "batchmean"]);
+  checkPair("klDiv", input, target);
+  return scope(() => {
+    const terms = logTarget ? mul(exp(target), sub(target, input)) : klTerms(input, target);
+    return reduction === "batchmean" ? div(sum(terms), input.shape[0] ?? 1) : reduce(terms, reduction);
+  });
+}
+
+function klTerms(input: Tensor, target: Tensor): Tensor {
+  const [x, t] = [dense(input), dense(target)];
+  const y = written(x, (to) => kernels.klDiv(to, x.ptr, t.ptr, x.size));
+  const dx = (dy: Tensor) => zip("mul", zip("mul", dy, t), -1);
+  const dt = slope(x, (to) => kernels.klDivTargetGrad(to, x.ptr, t.ptr, x.size));
+  return record("klDiv", y, [input, target], [x, t], [dx, dt]);
+}
+
+function smoothL1(difference: Tensor, beta: number): Tensor {
+  const d = dense(difference);
+  const y = written(d, (to) => kernels.smoothL1(to, d.ptr, d.size, beta));
+  const dx = slope(d, (to) => kernels.smoothL1Grad(to, d.ptr, d.size, beta));
+  return record("smoothL1", y, [difference], [d], [dx]);
+}
+
+/** A new tensor of the shape of `x`, filled by a kernel. */
+function written({ shape }: Tensor, write: (to: Ptr) => void): Tensor {
+  const y = empty(shape);
+  write(y.ptr);
+  return y;
+}
+
+/** The vjp of an elementwise function whose derivative a kernel writes. */
+function slope(x: Tensor, write: (to: Ptr) => void): (dy: Tensor) => Tensor {
+  return (dy) => zip("mul", written(x, write), dy);
+}
+
+/** The losses, their sum or their mean. */
+export function reduce(losses: Tensor, reduction: Reduction = "mean"): Tensor {
   if (reduction === "none") return losses;
   return reduction === "sum" ? sum(losses) : mean(losses);
 }
 
-function checkReduction(op: string, { reduction = "mean" }: LossOptions): void {
-  if (!["mean", "sum", "none"].includes(reduction)) {
-    throw new Error(`${op}: reduction must be "mean", "sum" or "none", got "${reduction}"`);
+/** Checks the keys of the options, `more` than the reduction, and the reduction. */
+export function checkLoss(op: string, options: LossOptions, more: readonly string[] = []): void {
+  checkOptions(op, options, ["reduction", ...more]);
+  checkReduction(op, options);
+}
+
+export function checkReduction(
+  op: string,
+  { reduction = "mean" }: { reduction?: string },
+  known: readonly string[] = ["mean", "sum", "none"],
+): void {
+  if (!known.includes(reduction)) {
+    const list = known.map((name) => `"${name}"`).join(", ");
+    throw new Error(`${op}: reduction must be one of ${list}, got "${reduction}"`);
   }
 }
 
-function checkClassTargets({ shape, dtype }: Tensor, target: Tensor): void {
-  const expected: Shape = shape.length < 2 ? [] : [shape[0], ...shape.slice(2)];
-  if (dtype !== "float32") throw new Error(`crossEntropy: the input must be float32 logits, got ${dtype}`);
-  if (shape.length === 0 || !sameShape(target.shape, expected)) {
+function checkPair(op: string, input: Tensor, target: Tensor): void {
+  checkDtype(op, "the input", input, "float32");
+  checkDtype(op, "the target", target, "float32");
+  if (!sameShape(input.shape, target.shape)) {
     throw new ShapeError(
-      `crossEntropy: targets must have shape ${showShape(expected)} for logits ${showShape(shape)}, got ${showShape(target.shape)}`,
+      `${op}: the target must have the input's shape ${showShape(input.shape)}, got ${showShape(target.shape)}`,
     );
   }
-  if (target.dtype !== "int32")
-    throw new Error(`crossEntropy: targets must be class indices of dtype: "int32", got ${target.dtype}`);
 }
 
-/** [N, C, d₁, …] as [N, d₁, …, C] */
-function classesLast(x: Tensor): Tensor {
-  if (x.ndim <= 2) return x;
-  const [n, c, ...rest] = x.shape.keys();
-  return permute(x, [n, ...rest, c]);
+function checkProbabilities(op: string, x: Tensor): void {
+  const at = kernels.firstImprobable(x.ptr, x.size);
+  if (at < 0) return;
+  const position = denseStrides(x.shape).map((stride, d) => Math.floor(at / stride) % x.shape[d]);
+  throw new Error(`${op}: the input must be from 0 to 1, got ${x.data()[at]} at ${showShape(position)}`);
+}
+
+function weightFor(op: string, weight: Tensor, { shape }: Tensor): Tensor {
+  checkDtype(op, "posWeight", weight, "float32");
+  if (!sameShape(broadcastShapes(op, weight.shape, shape), shape)) {
+    throw new ShapeError(`${op}: posWeight must broadcast to ${showShape(shape)}, got ${showShape(weight.shape)}`);
+  }
+  return expand(alias(weight), shape);
 }
