@@ -1,4 +1,5 @@
 import { copyInto } from "../copy.js";
+import { checkOptions } from "../errors.js";
 import { zeros } from "../ops/create.js";
 import { embedding } from "../ops/gather.js";
 import { narrow } from "../ops/view.js";
@@ -16,9 +17,11 @@ export class Embedding extends Module {
   constructor(
     readonly numEmbeddings: number,
     readonly embeddingDim: number,
-    { paddingIdx }: { paddingIdx?: number } = {},
+    options: { paddingIdx?: number } = {},
   ) {
     super();
+    checkOptions("Embedding", options, ["paddingIdx"]);
+    const { paddingIdx } = options;
     this.paddingIdx = paddingIdx;
     this.weight = scope(() => {
       const table = normal_(empty([numEmbeddings, embeddingDim]));

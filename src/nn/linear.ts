@@ -1,3 +1,4 @@
+import { checkOptions } from "../errors.js";
 import * as ops from "../ops/linear.js";
 import { scope } from "../scope.js";
 import { empty, type Tensor } from "../tensor.js";
@@ -27,9 +28,11 @@ export class Linear extends Module {
   constructor(
     readonly inFeatures: number,
     readonly outFeatures: number,
-    { bias = true }: { bias?: boolean } = {},
+    options: { bias?: boolean } = {},
   ) {
     super();
+    checkOptions("Linear", options, ["bias"]);
+    const { bias = true } = options;
     this.weight = scope(() => new Parameter(kaimingUniform_(empty([outFeatures, inFeatures]), { a: Math.sqrt(5) })));
     const bound = 1 / Math.sqrt(inFeatures);
     this.bias = bias ? scope(() => new Parameter(uniform_(empty([outFeatures]), -bound, bound))) : null;

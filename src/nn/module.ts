@@ -1,4 +1,5 @@
 import { copyInto } from "../copy.js";
+import { checkOptions } from "../errors.js";
 import { checkKeys, type StateDict } from "../stateDict.js";
 import { alias, type Tensor } from "../tensor.js";
 import { type BackwardHook, type ForwardHook, hooksOf } from "./hooks.js";
@@ -83,7 +84,9 @@ export abstract class Module {
    * Copies values into the existing storage.
    * Errors: every missing, unexpected (both only if `strict`) and mis-shaped key at once; then nothing has been copied.
    */
-  loadStateDict(stateDict: StateDict, { strict = true }: { strict?: boolean } = {}): void {
+  loadStateDict(stateDict: StateDict, options: { strict?: boolean } = {}): void {
+    checkOptions("loadStateDict", options, ["strict"]);
+    const { strict = true } = options;
     const own = new Map(this.state());
     const lenient = () => !strict;
     checkKeys("loadStateDict", own, new Map(Object.entries(stateDict)), { mayMiss: lenient, mayExceed: lenient });
@@ -135,11 +138,15 @@ export abstract class Module {
     (this as unknown as Record<string, unknown>)[name] = module;
   }
 
-  zeroGrad({ setToNone = true }: { setToNone?: boolean } = {}): void {
+  zeroGrad(options: { setToNone?: boolean } = {}): void {
+    checkOptions("zeroGrad", options, ["setToNone"]);
+    const { setToNone = true } = options;
     for (const parameter of this.parameters()) zeroGradOf(parameter, setToNone);
   }
 
-  numParameters({ trainableOnly = false }: { trainableOnly?: boolean } = {}): number {
+  numParameters(options: { trainableOnly?: boolean } = {}): number {
+    checkOptions("numParameters", options, ["trainableOnly"]);
+    const { trainableOnly = false } = options;
     return this.parameters()
       .filter((p) => p.requiresGrad || !trainableOnly)
       .reduce((sum, p) => sum + p.size, 0);

@@ -78,6 +78,22 @@ describe("Module", () => {
     });
   });
 
+  test("misspelt options are errors at run time too", () =>
+    scope(() => {
+      const net = new nn.Linear(1, 1);
+      // @ts-expect-error: misspelt
+      expect(() => new nn.Linear(1, 1, { Bias: false })).toThrow("Linear: options must be bias, got Bias");
+      // @ts-expect-error: misspelt
+      expect(() => new nn.Embedding(1, 1, { padding: 0 })).toThrow(/Embedding: .* got padding/);
+      // @ts-expect-error: misspelt
+      expect(() => net.loadStateDict(net.stateDict(), { Strict: false })).toThrow(/loadStateDict: .* got Strict/);
+      // @ts-expect-error: misspelt
+      expect(() => net.zeroGrad({ setToNull: true })).toThrow(/zeroGrad: .* got setToNull/);
+      // @ts-expect-error: misspelt
+      expect(() => net.numParameters({ trainable: true })).toThrow(/numParameters: .* got trainable/);
+      net.dispose();
+    }));
+
   test("train and eval reach every module; freezing reaches every parameter", () => {
     scope(() => {
       const net = new Net().eval();
