@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 const built = existsSync("dist/node/index.js");
 
-describe.skipIf(!built)("the examples, run small (need dist: npm run build)", { timeout: 30_000 }, () => {
+describe.skipIf(!built)("the examples, run small (need dist: npm run build)", { timeout: 60_000 }, () => {
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "wasmgrad-examples-"));
@@ -56,5 +56,14 @@ describe.skipIf(!built)("the examples, run small (need dist: npm run build)", { 
     expect(ridgeZeros).toEqual([0, 0, 0]);
     expect(lassoZeros[0] < lassoZeros[1] && lassoZeros[1] < lassoZeros[2]).toBe(true);
     expect(svg).toContain("lasso");
+  });
+
+  test("kan: the edges are the functions that the samples were made of", async () => {
+    const { stdout, svg } = await run("kan", "--steps", "600");
+    const errors = numbersIn(stdout, /learned with an error of (\S+) at the most/g).flat();
+    expect(errors.length).toBe(3);
+    // So early, the exponential is still off at its end, where there are few samples.
+    for (const error of errors.slice(0, 2)) expect(error).toBeLessThan(0.1);
+    expect(svg).toContain("third edge");
   });
 });
