@@ -7,6 +7,7 @@ import { offsetBy } from "./wasm/memory.js";
 
 /** Writes the values of `x` into `y`, which has the same shape and type; either may be strided. */
 export function copyInto(y: Tensor, x: Tensor): void {
+  if (x.dtype !== y.dtype) throw new Error(`internal: a copy must keep the dtype ${y.dtype}, got ${x.dtype}`);
   const bytes = bytesPerElement(y.dtype);
   const copy = bytes === 4 ? kernels.copyStrided : kernels.copyStridedBytes;
   const { shape, strides } = collapse(y.shape, [y.strides, x.strides]);

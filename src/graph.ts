@@ -187,11 +187,10 @@ export function grad(
     if (!input.requiresGrad)
       throw new Error(`autograd.grad: inputs must require gradients, got input ${i} that does not`);
   }
+  checkRoot("autograd.grad", output, gradOutput);
   const results = inputs.map(zerosOf);
-  const sinks = new Map<Tensor | GraphNode, Tensor>(inputs.map((input, i) => [input.node ?? input, results[i]]));
   const sink = (source: Tensor | GraphNode, g: Tensor) => {
-    const total = sinks.get(source);
-    if (total) accumulate(total, g);
+    for (const [i, input] of inputs.entries()) if ((input.node ?? input) === source) accumulate(results[i], g);
   };
   walk("autograd.grad", output, gradOutput, retainGraph, sink, sink);
   return results;
@@ -273,8 +272,7 @@ function accumulateGrad(leaf: Tensor, g: Tensor): void {
     accumulate(leaf.grad, g);
     g.dispose();
   } else {
-    leaf.grad = isExclusive(g) ? g : clone(g);
-    moveTo(leaf.owner, leaf.grad);
+    leaf.adoptGrad(isExclusive(g) ? g : clone(g));
   }
 }
 
@@ -297,6 +295,9 @@ function nodesFrom(op: string, root: GraphNode): GraphNode[] {
 }
 
 function checkRoot(op: string, output: Tensor, gradient: Tensor | undefined): void {
+  if (gradient && gradient.dtype !== "float32") {
+    throw new Error(`${op}: the gradient must be float32, got ${gradient.dtype}`);
+  }
   if (!output.requiresGrad) {
     throw new Error(
       `${op}: the output must depend on a tensor that requires a gradient, got one that does not (${showShape(output.shape)})`,

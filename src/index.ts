@@ -45,7 +45,7 @@ export const autograd: { grad: typeof grad } = { grad };
 export interface MemoryStats {
   /** Held by tensors and graphs now. */
   liveBytes: number;
-  /** The most `liveBytes` has been. */
+  /** The most that was held so far, the kernels' scratch included. */
   peakBytes: number;
   /** The size of the WebAssembly memory. */
   reservedBytes: number;

@@ -13,16 +13,18 @@ export class Pacer {
   }
 }
 
-const channel = typeof setImmediate === "function" ? null : new MessageChannel();
-
 /** Not `setTimeout`: browsers stretch nested ones to 4 ms, and to a second in background tabs. */
 function nextTask(): Promise<void> {
   return new Promise((resolve) => {
-    if (!channel) {
+    if (typeof setImmediate === "function") {
       setImmediate(resolve);
       return;
     }
-    channel.port1.onmessage = () => resolve();
-    channel.port2.postMessage(null);
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
   });
 }

@@ -14,6 +14,9 @@ export abstract class Owned {
 
   abstract dispose(): void;
 
+  /** @internal What it owns itself goes where it goes. */
+  abstract follow(owner: Scope | null): void;
+
   /** @internal It has left the outermost scope: nobody will dispose it but the user. */
   abstract leaveScopes(): void;
 }
@@ -28,6 +31,7 @@ export class Scope {
   private members: Owned[] = [];
   private readonly children = new Set<Scope>();
   private open = true;
+  private running = 0;
 
   /** @internal */
   constructor(private readonly parent: Scope | null = running) {
@@ -39,9 +43,11 @@ export class Scope {
     if (!this.open) throw new Error("scope: run must be called before close, got a closed scope");
     const outer = running;
     running = this;
+    this.running++;
     try {
       return rejectThenable("scope", fn());
     } finally {
+      this.running--;
       running = outer;
     }
   }
@@ -49,6 +55,7 @@ export class Scope {
   /** Releases what belongs to this scope. Scopes opened inside it must have been closed. Closing twice does nothing. */
   close(): void {
     if (!this.open) return;
+    if (this.running > 0) throw new Error("scope: close must be called outside the scope's run, got a call inside");
     const unclosed = this.children.size;
     this.release();
     if (unclosed > 0)
@@ -60,16 +67,22 @@ export class Scope {
   }
 
   /** @internal Moves every tensor of this scope in `result` to the scope around it. */
-  handOver(result: unknown): void {
+  handOver(result: unknown, seen: Set<unknown> = new Set()): void {
     if (result instanceof Owned) {
       if (result.owner !== this) return;
       moveTo(this.parent, result);
       if (!this.parent) result.leaveScopes();
     } else if (Array.isArray(result)) {
-      for (const item of result) this.handOver(item);
+      this.handOverEach(result, result, seen);
     } else if (isPlainObject(result)) {
-      for (const item of Object.values(result)) this.handOver(item);
+      this.handOverEach(result, Object.values(result), seen);
     }
+  }
+
+  private handOverEach(container: unknown, items: readonly unknown[], seen: Set<unknown>): void {
+    if (seen.has(container)) return;
+    seen.add(container);
+    for (const item of items) this.handOver(item, seen);
   }
 
   /** @internal */
@@ -110,6 +123,7 @@ export function moveTo(owner: Scope | null, member: Owned): void {
   if (member.owner === owner) return;
   member.owner?.disown(member);
   owner?.adopt(member);
+  member.follow(owner);
 }
 
 /**
@@ -140,7 +154,9 @@ export function keep<T extends Owned>(tensor: T): T {
 
 /** Returns `result` unless it is a promise: asynchronous code would go on after the scope's or mode's end. */
 export function rejectThenable<T>(op: string, result: T): T {
-  if (typeof (result as { then?: unknown } | null | undefined)?.then === "function") {
+  const then = (result as { then?: unknown } | null | undefined)?.then;
+  if (typeof then === "function") {
+    Promise.resolve(result).catch(() => {}); // what it rejects with later is answered by the error here
     throw new Error(`${op}: the function must be synchronous, got a promise; use openScope() around awaits`);
   }
   return result;
@@ -150,4 +166,9 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
+}
+
+/** Releases what the running scope made and nobody has kept: an intermediate result that has been used. */
+export function discard(member: Owned): void {
+  if (running && member.owner === running) member.dispose();
 }

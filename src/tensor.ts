@@ -5,7 +5,7 @@
 import { showShape, UseAfterFreeError } from "./errors.js";
 import { formatTensor } from "./format.js";
 import type { GraphNode, Lifetime } from "./graph.js";
-import { currentScope, moveTo, Owned } from "./scope.js";
+import { currentScope, moveTo, Owned, type Scope } from "./scope.js";
 import { denseStrides, isDense, type Shape, type Strides, sizeOf } from "./shape.js";
 import { bytesPerElement, type DType, Storage } from "./storage.js";
 import { float32View, int32View, offsetBy, type Ptr, uint8View } from "./wasm/memory.js";
@@ -171,8 +171,21 @@ export class Tensor extends Owned {
   }
 
   /** @internal */
+  override follow(owner: Scope | null): void {
+    if (this.grad) moveTo(owner, this.grad);
+  }
+
+  /** @internal */
   override leaveScopes(): void {
     register(this);
+    if (this.grad) register(this.grad);
+  }
+
+  /** @internal Takes a gradient over: it has this tensor's owner, or lack of one. */
+  adoptGrad(grad: Tensor): void {
+    this.grad = grad;
+    moveTo(this.owner, grad);
+    if (heldBy.has(this)) register(grad);
   }
 
   override toString(): string {

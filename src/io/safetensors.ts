@@ -95,10 +95,10 @@ export class SafetensorsReader {
     this.keys = [...entries.keys()];
   }
 
-  /** The shape, and the type in the file. */
-  info(name: string): { shape: Shape; dtype: StoredDType } {
-    const { shape, dtype } = this.entry(name);
-    return { shape, dtype };
+  /** The shape, the type that it is read as, and the type in the file. */
+  info(name: string): { shape: Shape; dtype: DType; stored: StoredDType } {
+    const { shape, dtype: stored } = this.entry(name);
+    return { shape, dtype: dtypes[stored], stored };
   }
 
   /** One tensor, owned by no scope. */

@@ -28,6 +28,8 @@ export function apply(model: Module, options: Partial<LoraConfig> = {}): LoraHan
   const adapted: AdaptedLayer[] = [];
   try {
     for (const [path, layer] of findTargets(model, config)) {
+      if (layer.delta)
+        throw new Error(`lora.apply: a layer must have no adapter yet, got ${path} that has; detach() it first`);
       const { rank, scaling } = sizeOfAdapter(config, path);
       checkRank(`lora.apply: rank of ${path}`, rank, layer.inFeatures, layer.outFeatures);
       adapted.push({ path, layer, delta: new LoraDelta(layer, { rank, scaling, dropout: config.dropout }) });

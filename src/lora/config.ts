@@ -54,9 +54,16 @@ export function resolveConfig(model: Module, options: Partial<LoraConfig>): Lora
     rankPattern: {},
     alphaPattern: {},
     adapterName: "default",
-    ...options,
+    ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
     targetModules: options.targetModules ?? defaultTargets(model),
   };
+  const { targetModules } = config;
+  const isList = Array.isArray(targetModules) && targetModules.every((name) => typeof name === "string");
+  if (!isList && !(targetModules instanceof RegExp) && targetModules !== "all-linear") {
+    throw new Error(
+      `lora.apply: targetModules must be a list of names, a RegExp or "all-linear", got ${JSON.stringify(targetModules)}`,
+    );
+  }
   checkRange("r", config.r, Number.isInteger(config.r) && config.r >= 1, "a whole number from 1");
   checkRange("alpha", config.alpha, Number.isFinite(config.alpha), "a finite number");
   checkRange("dropout", config.dropout, config.dropout >= 0 && config.dropout < 1, "from 0 to below 1");
@@ -101,8 +108,13 @@ function matches(names: readonly string[] | RegExp, path: string): boolean {
   return names.some((name) => path === name || path.endsWith(`.${name}`));
 }
 
+/** Every linear layer, each once, under its first path. */
 function linearLayers(model: Module): [string, Linear][] {
-  return [...model.namedModules()].filter((entry): entry is [string, Linear] => entry[1] instanceof Linear);
+  const paths = new Map<Linear, string>();
+  for (const [path, module] of model.namedModules()) {
+    if (module instanceof Linear && !paths.has(module)) paths.set(module, path);
+  }
+  return [...paths].map(([layer, path]) => [path, layer]);
 }
 
 function nearNames(model: Module): string {

@@ -131,7 +131,14 @@ function fromPeft(peft: PeftConfig): Partial<LoraConfig> {
 
 function patternOf(names: readonly string[] | string): LoraConfig["targetModules"] {
   if (typeof names !== "string") return names;
-  return names === "all-linear" ? names : new RegExp(names);
+  if (names === "all-linear") return names;
+  try {
+    return new RegExp(names);
+  } catch (error) {
+    throw new Error(
+      `lora.loadAdapter: target_modules must be a pattern that JavaScript has too, got ${(error as Error).message}`,
+    );
+  }
 }
 
 /** Fields that this library honours, or that change nothing in what a trained adapter computes. */
@@ -147,15 +154,7 @@ const understood = new Set([
     "rank_pattern",
     "alpha_pattern",
   ],
-  ...[
-    "auto_mapping",
-    "base_model_name_or_path",
-    "inference_mode",
-    "init_lora_weights",
-    "peft_version",
-    "revision",
-    "task_type",
-  ],
+  ...["auto_mapping", "base_model_name_or_path", "inference_mode", "peft_version", "revision", "task_type"],
   ...["corda_config", "eva_config", "loftq_config", "lora_ga_config", "megatron_core", "qalora_group_size"],
 ]);
 
@@ -168,6 +167,9 @@ function parseConfig(text: string): PeftConfig {
   }
   if (config.peft_type !== "LORA") {
     throw new Error(`lora.loadAdapter: peft_type must be "LORA", got ${JSON.stringify(config.peft_type)}`);
+  }
+  for (const field of ["r", "lora_alpha", "target_modules"]) {
+    if (config[field] == null) throw new Error(`lora.loadAdapter: adapter_config.json must have ${field}, got none`);
   }
   const unsupported = Object.entries(config).filter(([field, value]) => !understood.has(field) && !isOff(field, value));
   if (unsupported.length > 0) {
@@ -182,6 +184,8 @@ function parseConfig(text: string): PeftConfig {
 /** Absent, empty or false: a feature that is not used. */
 function isOff(field: string, value: unknown): boolean {
   if (field === "bias") return value === "none";
+  // initializations that leave the base weights as they are
+  if (field === "init_lora_weights") return [true, false, "gaussian", "orthogonal", "eva"].includes(value as string);
   return value === null || value === false || (typeof value === "object" && Object.keys(value as object).length === 0);
 }
 

@@ -1,4 +1,5 @@
 import { copyInto } from "../copy.js";
+import { isRecording } from "../graph.js";
 import { narrow } from "../ops/view.js";
 import { keep } from "../scope.js";
 import { empty, type Tensor } from "../tensor.js";
@@ -22,6 +23,11 @@ export class KeyValueCache {
 
   /** Appends keys and values [B, heads, T, D] of new tokens to layer `i`; returns all of them so far. */
   append(i: number, keys: Tensor, values: Tensor): { keys: Tensor; values: Tensor } {
+    if (isRecording() && (keys.requiresGrad || values.requiresGrad)) {
+      throw new Error(
+        "KeyValueCache: no gradient must be recorded, since the cache copies values; got a model in training, use noGrad",
+      );
+    }
     const added = keys.shape[2];
     const layer = this.layers[i] ?? {
       keys: this.room(keys, this.capacity),

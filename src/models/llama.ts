@@ -1,5 +1,5 @@
 /** Llama, with the state-dict keys and the logits of Hugging Face's `LlamaForCausalLM`. Touvron et al. 2023 */
-import { ShapeError, showShape } from "../errors.js";
+import { checkOptions, ShapeError, showShape } from "../errors.js";
 import { ModuleList } from "../nn/containers.js";
 import { Embedding } from "../nn/embedding.js";
 import { normal_ } from "../nn/init.js";
@@ -8,15 +8,24 @@ import { Module } from "../nn/module.js";
 import { RMSNorm } from "../nn/norm.js";
 import { scaledDotProductAttention } from "../ops/attention.js";
 import { add, mul } from "../ops/binary.js";
+import { to } from "../ops/convert.js";
+import { amax } from "../ops/reduce.js";
 import { rotaryEmbedding } from "../ops/rotary.js";
 import { silu } from "../ops/unary.js";
 import { permute, reshape } from "../ops/view.js";
-import { scope } from "../scope.js";
+import { discard, scope } from "../scope.js";
+import { sameShape } from "../shape.js";
 import type { Tensor } from "../tensor.js";
 import type { KeyValueCache } from "./cache.js";
 import { type GenerateOptions, generate } from "./generate.js";
 import { type LoadOptions, type ModelFiles, readConfig, readWeights, writePretrained } from "./pretrained.js";
 import { RotaryTables } from "./rotary.js";
+
+interface RopeConfig {
+  rope_type?: string;
+  type?: string;
+  rope_theta?: number;
+}
 
 /** The fields of Hugging Face's config.json that matter here. */
 export interface LlamaConfig {
@@ -34,7 +43,9 @@ export interface LlamaConfig {
   attention_bias?: boolean;
   mlp_bias?: boolean;
   hidden_act?: string;
-  rope_scaling?: unknown;
+  rope_scaling?: RopeConfig | null;
+  /** Where newer files keep `rope_theta`. */
+  rope_parameters?: RopeConfig | null;
   model_type?: string;
   initializer_range?: number;
   bos_token_id?: number | null;
@@ -42,8 +53,12 @@ export interface LlamaConfig {
 }
 
 interface Context {
-  /** Position of the first token. */
+  /** Position of the first token, where `positions` does not say each token's. */
   start: number;
+  /** int32 [B, T] */
+  positions?: Tensor;
+  /** bool [B, 1, 1, tokens so far], false where a key takes no part. */
+  mask?: Tensor;
   cache?: KeyValueCache;
   rotary: RotaryTables;
 }
@@ -71,15 +86,16 @@ class LlamaAttention extends Module {
 
   private readonly headDim: number;
 
-  override forward(x: Tensor, { start, cache, rotary }: Context): Tensor {
+  override forward(x: Tensor, { start, positions, mask, cache, rotary }: Context): Tensor {
     const [B, T] = x.shape;
-    const { cos, sin } = rotary.forward(start + T);
+    const { cos, sin } = rotary.forward(positions ? amax(positions).item() + 1 : start + T);
+    const place = positions ? { positions } : { offset: start };
     const heads = (t: Tensor) => permute(reshape(t, [B, T, -1, this.headDim]), [0, 2, 1, 3]); // (B, H, T, D)
-    const q = rotaryEmbedding(heads(this.q_proj.forward(x)), cos, sin, { offset: start });
-    let k = rotaryEmbedding(heads(this.k_proj.forward(x)), cos, sin, { offset: start });
+    const q = rotaryEmbedding(heads(this.q_proj.forward(x)), cos, sin, place);
+    let k = rotaryEmbedding(heads(this.k_proj.forward(x)), cos, sin, place);
     let v = heads(this.v_proj.forward(x));
     if (cache) ({ keys: k, values: v } = cache.append(this.layer, k, v));
-    const y = scaledDotProductAttention(q, k, v, { isCausal: true, causalOffset: k.shape[2] - T });
+    const y = scaledDotProductAttention(q, k, v, { attnMask: mask, isCausal: true, causalOffset: k.shape[2] - T });
     return this.o_proj.forward(reshape(permute(y, [0, 2, 1, 3]), [B, T, -1]));
   }
 }
@@ -119,7 +135,7 @@ class LlamaDecoderLayer extends Module {
   override forward(x: Tensor, context: Context): Tensor {
     const h = scope(() => add(x, this.self_attn.forward(this.input_layernorm.forward(x), context)));
     const y = scope(() => add(h, this.mlp.forward(this.post_attention_layernorm.forward(h))));
-    h.dispose();
+    discard(h);
     return y;
   }
 }
@@ -139,18 +155,20 @@ class LlamaModel extends Module {
     this.norm = new RMSNorm(config.hidden_size, { eps: config.rms_norm_eps ?? 1e-6 });
     this.rotary = new RotaryTables(
       headDimOf(config),
-      config.rope_theta ?? 10000,
+      config.rope_theta ?? config.rope_parameters?.rope_theta ?? 10000,
       config.max_position_embeddings ?? 2048,
     );
   }
 
-  override forward(ids: Tensor, cache?: KeyValueCache): Tensor {
-    const context: Context = { start: cache?.length ?? 0, cache, rotary: this.rotary };
+  override forward(ids: Tensor, { cache, attentionMask, positionIds }: LlamaForwardOptions = {}): Tensor {
+    const start = cache?.length ?? 0;
+    const mask = attentionMask && keyMask(attentionMask, ids.shape[0], start + ids.shape[1]);
+    const context: Context = { start, positions: positionIds, mask, cache, rotary: this.rotary };
     let h = this.embed_tokens.forward(ids);
     for (const layer of this.layers) {
       const input = h;
       h = scope(() => layer.forward(input, context));
-      input.dispose();
+      if (h !== input) discard(input);
     }
     return this.norm.forward(h);
   }
@@ -159,6 +177,10 @@ class LlamaModel extends Module {
 export interface LlamaForwardOptions {
   /** Earlier tokens' keys and values; `ids` are the tokens after them. */
   cache?: KeyValueCache;
+  /** [B, tokens so far], 0 where a token (padding) is not to be seen. */
+  attentionMask?: Tensor;
+  /** int32 [B, T], each token's place in its text; one after the other if left out. */
+  positionIds?: Tensor;
 }
 
 /** A causal language model: logits [B, T, vocab] for token ids [B, T]. */
@@ -178,13 +200,14 @@ export class Llama extends Module {
     this.initialize(config.initializer_range ?? 0.02);
   }
 
-  override forward(ids: Tensor, { cache }: LlamaForwardOptions = {}): Tensor {
+  override forward(ids: Tensor, options: LlamaForwardOptions = {}): Tensor {
+    checkOptions("Llama", options, ["cache", "attentionMask", "positionIds"]);
     if (ids.ndim !== 2 || ids.size === 0) {
       throw new ShapeError(
         `Llama: token ids must have shape [batch, tokens] with one token or more, got ${showShape(ids.shape)}`,
       );
     }
-    return scope(() => this.lm_head.forward(this.model.forward(ids, cache)));
+    return scope(() => this.lm_head.forward(this.model.forward(ids, options)));
   }
 
   /** Reads config.json and safetensors from a directory, a URL or a set of files. */
@@ -205,13 +228,13 @@ export class Llama extends Module {
 
   /** config.json and model.safetensors, as transformers loads them; written to `dir` where one is given. */
   savePretrained(dir?: string): ReturnType<typeof writePretrained> {
-    const defaults = { architectures: ["LlamaForCausalLM"], model_type: "llama", torch_dtype: "float32" };
-    return writePretrained(this, { ...defaults, ...this.config }, { dir, skip: this.tiedKeys });
+    const defaults = { architectures: ["LlamaForCausalLM"], model_type: "llama" };
+    return writePretrained(this, { ...defaults, ...this.config, torch_dtype: "float32" }, { dir, skip: this.tiedKeys });
   }
 
   /** `ids` and what follows them; ends after the config's end-of-sequence token unless `stop` says otherwise. */
   generate(ids: ArrayLike<number>, options: GenerateOptions = {}): Promise<number[]> {
-    return generate(this, ids, { stop: [this.config.eos_token_id ?? []].flat(), ...options });
+    return generate(this, ids, { ...options, stop: options.stop ?? [this.config.eos_token_id ?? []].flat() });
   }
 
   private get tiedKeys(): string[] {
@@ -229,6 +252,15 @@ export class Llama extends Module {
 
 function headDimOf({ head_dim, hidden_size, num_attention_heads }: LlamaConfig): number {
   return head_dim ?? hidden_size / num_attention_heads;
+}
+
+function keyMask(attentionMask: Tensor, B: number, tokens: number): Tensor {
+  if (!sameShape(attentionMask.shape, [B, tokens])) {
+    throw new ShapeError(
+      `Llama: attentionMask must have shape ${showShape([B, tokens])}, got ${showShape(attentionMask.shape)}`,
+    );
+  }
+  return reshape(to(attentionMask, "bool"), [B, 1, 1, tokens]);
 }
 
 /** What would silently give other logits, or cannot be built, is an error. */
@@ -250,9 +282,12 @@ function checkConfig(config: LlamaConfig): void {
   if (config.hidden_act !== undefined && config.hidden_act !== "silu") {
     throw new Error(`Llama: config.hidden_act must be "silu", got ${JSON.stringify(config.hidden_act)}`);
   }
-  if (config.rope_scaling) {
-    throw new Error(
-      `Llama: config.rope_scaling must be absent in this version, got ${JSON.stringify(config.rope_scaling)}`,
-    );
+  if (config.model_type !== undefined && config.model_type !== "llama") {
+    throw new Error(`Llama: config.model_type must be "llama", got ${JSON.stringify(config.model_type)}`);
+  }
+  for (const rope of [config.rope_scaling, config.rope_parameters]) {
+    const type = rope?.rope_type ?? rope?.type ?? "default";
+    if (type !== "default")
+      throw new Error(`Llama: the rope type must be "default" in this version, got ${JSON.stringify(type)}`);
   }
 }

@@ -1,4 +1,4 @@
-import { currentScope, scope } from "../scope.js";
+import { discard, scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
 import { type Layer, Module } from "./module.js";
 
@@ -137,7 +137,7 @@ export function chain(x: Tensor, layers: Iterable<Layer>): Tensor {
   for (const layer of layers) {
     const input = y;
     y = scope(() => layer.forward(input));
-    if (input !== x && input !== y && input.owner && input.owner === currentScope()) input.dispose();
+    if (input !== x && input !== y) discard(input);
   }
   return y;
 }

@@ -1,9 +1,15 @@
 import { clone } from "../copy.js";
 import { Tensor } from "../tensor.js";
 
-/** A tensor that a module trains. It shares the storage of `data` and belongs to no scope: `module.dispose()` ends it. */
+/**
+ * A tensor that a module trains. It belongs to no scope: `module.dispose()` ends it. `data` stays a handle of its own on
+ * the same storage, which lives until both have ended: make it in a scope.
+ */
 export class Parameter extends Tensor {
   constructor(data: Tensor, requiresGrad = true) {
+    if (requiresGrad && data.dtype !== "float32") {
+      throw new Error(`Parameter: a trained tensor must be float32, got ${data.dtype}`);
+    }
     super(...shareOf(data));
     this.op = "Parameter";
     this.requiresGrad_(requiresGrad);

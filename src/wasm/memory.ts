@@ -35,6 +35,7 @@ class Heap {
   }
 
   allocate(bytes: number): number {
+    if (!(bytes <= this.maximumBytes)) throw this.outOfMemory(bytes);
     const size = sizeClass(bytes);
     const address = this.freeLists.get(size)?.pop() ?? this.carve(size);
     if (address === undefined) throw this.outOfMemory(bytes);
@@ -206,7 +207,7 @@ export function uint8View(ptr: Ptr, length: number): Uint8Array {
   return new Uint8Array(current().memory.buffer, toAddress(ptr), length);
 }
 
-/** In bytes: held by tensors now, at the most so far, and by the WebAssembly memory in all. */
+/** In bytes: held by tensors now, by tensors and scratch at the most so far, and by the WebAssembly memory in all. */
 export function heapStats(): { liveBytes: number; peakBytes: number; reservedBytes: number } {
   const { liveBytes, peakBytes, memory } = current();
   const scratch = workspaceBlock ? sizeClass(workspaceBlock.bytes) : 0;

@@ -286,7 +286,7 @@ describe("sources", () => {
       expect([...lazy.keys].sort()).toEqual(Object.keys(tensors).sort());
       for (const name of lazy.keys) {
         const x = await lazy.read(name);
-        expect(lazy.info(name)).toEqual({ dtype: "F32", shape: tensors[name].shape });
+        expect(lazy.info(name)).toEqual({ dtype: "float32", stored: "F32", shape: tensors[name].shape });
         expect(x.data()).toEqual(tensors[name].data());
         x.dispose();
       }

@@ -133,7 +133,9 @@ describe("Llama", () => {
       /embed_tokens\.weight must have shape \[41, 24\], has \[40, 24\]/,
     );
     await expect(load(config({ hidden_act: "relu" }))).rejects.toThrow(/hidden_act must be "silu"/);
-    await expect(load(config({ rope_scaling: { rope_type: "llama3" } }))).rejects.toThrow(/rope_scaling/);
+    await expect(load(config({ rope_scaling: { rope_type: "llama3" } }))).rejects.toThrow(
+      /rope type must be "default" in this version, got "llama3"/,
+    );
     await expect(load({ "config.json": files["config.json"] })).rejects.toThrow(/must include model\.safetensors/);
     await expect(load({ ...files, "config.json": "{" })).rejects.toThrow(/config\.json must be JSON/);
     expect(memoryStats()).toMatchObject({ liveBytes: before.liveBytes, liveTensors: before.liveTensors });
