@@ -302,3 +302,33 @@ function cos(x: v128): v128 {
   p = f32x4.add(f32x4.mul(p, z), f32x4.splat(4.166664568298827e-2));
   return f32x4.add(f32x4.sub(f32x4.splat(1), f32x4.mul(z, f32x4.splat(0.5))), f32x4.mul(f32x4.mul(p, z), z));
 }
+
+/** y = mean + std · Φ⁻¹(y), clamped to [low, high], Φ the normal distribution function. Wichura 1988, AS 241 (PPND7) */
+export function normalQuantile(y: usize, n: i32, mean: f64, std: f64, low: f64, high: f64): void {
+  const end = y + ((<usize>n) << 2);
+  for (; y < end; y += 4) {
+    const x = mean + std * quantile(<f64>load<f32>(y));
+    store<f32>(y, <f32>min(max(x, low), high));
+  }
+}
+
+function quantile(p: f64): f64 {
+  const q = p - 0.5;
+  if (abs(q) <= 0.425) {
+    const r = 0.180625 - q * q;
+    const above = ((59.10937472 * r + 159.29113202) * r + 50.434271938) * r + 3.3871327179;
+    return (q * above) / (((67.1875636 * r + 78.757757664) * r + 17.895169469) * r + 1);
+  }
+  const r = sqrt(-NativeMath.log(min(p, 1 - p)));
+  return copysign(r <= 5 ? tail(r - 1.6) : farTail(r - 5), q);
+}
+
+function tail(r: f64): f64 {
+  const above = ((0.17023821103 * r + 1.3067284816) * r + 2.75681539) * r + 1.4234372777;
+  return above / ((0.12021132975 * r + 0.7370016425) * r + 1);
+}
+
+function farTail(r: f64): f64 {
+  const above = ((0.017337203997 * r + 0.42868294337) * r + 3.081226386) * r + 6.657905115;
+  return above / ((0.012258202635 * r + 0.24197894225) * r + 1);
+}

@@ -106,10 +106,19 @@ export function isRecording(): boolean {
 
 /** Runs `fn` without recording. A promise is an error: the mode ends when `fn` returns. */
 export function noGrad<T>(fn: () => T): T {
+  return withRecording("noGrad", false, fn);
+}
+
+/** Runs `fn` with recording, also inside `noGrad` and in what a backward runs. */
+export function enableGrad<T>(fn: () => T): T {
+  return withRecording("enableGrad", true, fn);
+}
+
+function withRecording<T>(op: string, mode: boolean, fn: () => T): T {
   const outer = recording;
-  recording = false;
+  recording = mode;
   try {
-    return rejectThenable("noGrad", fn());
+    return rejectThenable(op, fn());
   } finally {
     recording = outer;
   }
