@@ -1,197 +1,63 @@
 /**
- * C = α·A·B as a packed matrix product: B in panels as wide as the register tile, A by rows, blocks of k that stay in cache.
+ * C = α·A·B as a packed matrix product: B in panels as wide as the register tile, blocks of k that stay in cache.
  *
- * Every element is the same sequence of operations whatever m, n, batch, strides and packing are: products added in
- * the order of p within a block of k, block sums added to C in order. So a row's bits don't depend on the rows beside it.
+ * Whatever m, n, batch, strides and path are, an element is the same sequence of operations: products added in the
+ * order of p within a block of k, block sums added to C in order. So a row's bits don't depend on the rows beside it.
  */
 import { copyStrided } from "./copy";
-import { loadTail, madd, storeTail } from "./simd";
+import { addRows, FEW_COLUMNS, FEW_ROWS, rowByColumns, rowsByRows } from "./matvec";
+import { largeStrip, SMALL_WIDTH, STRIP_BYTES, Strip, smallStrip, WIDTH } from "./tile";
 
 /** Rows of A that stay in the second-level cache while every panel of B passes. */
 const MC: i32 = 192;
-/** Depth of a block: a panel of B (16 KiB) stays in the first-level cache. */
-const KC: i32 = 256;
-/** Columns of B packed at a time: 1 MiB. */
-const NC: i32 = 1008;
+/** Depth of a block: a panel of B (24 and 16 KiB) stays in the first-level cache. */
+const KC: i32 = ASC_FEATURE_RELAXED_SIMD ? 512 : 384;
+/** Columns of B that stay packed (576 and 768 KiB) while all rows of A pass. */
+const NC: i32 = 384;
 
-// The register tile. V8 11.3 loads a loop body's operands first, so accumulators + operands + a temporary must fit 15
-// registers: 2×16 without FMA. 3×12 has the ninth accumulator that hides FMA's latency of 4.
-const ROWS: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 2;
-const VECTORS: i32 = ASC_FEATURE_RELAXED_SIMD ? 3 : 4;
-const WIDTH: i32 = VECTORS * 4;
-/** The tile for the last columns, and for narrow products: 4×8. */
-const NARROW: i32 = 8;
+/** Columns of B packed at a time: 8 panels, while their rows are in reach. */
+const GROUP: i32 = 8 * WIDTH;
 
+/** The width of the panel that begins where `left` columns are left. */
 // @ts-ignore: decorator
 @inline
-function emit(c: usize, x: v128, alpha: v128, bias: usize, keep: bool): void {
-  let base = f32x4.splat(0);
-  if (keep) base = v128.load(c);
-  if (bias) base = f32x4.add(base, v128.load(bias));
-  v128.store(c, madd(alpha, x, base));
+function panelWidth(left: i32): i32 {
+  return left > SMALL_WIDTH ? WIDTH : SMALL_WIDTH;
 }
 
-// @ts-ignore: decorator
-@inline
-function emitTail(c: usize, x: v128, alpha: v128, bias: usize, keep: bool, n: i32): void {
-  if (n <= 0) return;
-  if (n >= 4) return emit(c, x, alpha, bias, keep);
-  let base = f32x4.splat(0);
-  if (keep) base = loadTail(c, n);
-  if (bias) base = f32x4.add(base, loadTail(bias, n));
-  storeTail(c, madd(alpha, x, base), n);
-}
-
-/** `cols` columns of one row of C from up to four vectors of sums. */
-// @ts-ignore: decorator
-@inline
-function emitRow(
-  vectors: i32,
-  c: usize,
-  x0: v128,
-  x1: v128,
-  x2: v128,
-  x3: v128,
-  alpha: v128,
-  bias: usize,
-  keep: bool,
-  cols: i32,
-): void {
-  if (cols == vectors * 4) {
-    emit(c, x0, alpha, bias, keep);
-    emit(c + 16, x1, alpha, bias ? bias + 16 : 0, keep);
-    if (vectors > 2) emit(c + 32, x2, alpha, bias ? bias + 32 : 0, keep);
-    if (vectors > 3) emit(c + 48, x3, alpha, bias ? bias + 48 : 0, keep);
-  } else {
-    emitTail(c, x0, alpha, bias, keep, cols);
-    emitTail(c + 16, x1, alpha, bias ? bias + 16 : 0, keep, cols - 4);
-    if (vectors > 2) emitTail(c + 32, x2, alpha, bias ? bias + 32 : 0, keep, cols - 8);
-    if (vectors > 3) emitTail(c + 48, x3, alpha, bias ? bias + 48 : 0, keep, cols - 12);
+/** `cols` columns of B as panels one after the other, each row by row; missing columns of the last are 0. */
+function packPanels(y: usize, b: usize, depth: i32, cols: i32, bRow: i32, bCol: i32): void {
+  let j = 0;
+  if (bCol == 1) {
+    j = (cols / WIDTH) * WIDTH;
+    splitRows(y, b, depth, j, (<usize>bRow) << 2);
+  }
+  while (j < cols) {
+    const width = panelWidth(cols - j);
+    const panel = y + ((<usize>j * <usize>depth) << 2);
+    if (cols - j < width) memory.fill(panel, 0, (<usize>(width * depth)) << 2);
+    copyStrided(panel, b + ((<usize>j * <usize>bCol) << 2), depth, min(width, cols - j), width, 1, bRow, bCol);
+    j += width;
   }
 }
 
-/** A strip of C, m × cols, from m rows of A and one panel of B, by tiles of `rows` × `vectors` vectors. Strides in bytes. */
-// @ts-ignore: decorator
-@inline
-function strip(
-  rows: i32,
-  vectors: i32,
-  c: usize,
-  a: usize,
-  b: usize,
-  bias: usize,
-  m: i32,
-  k: i32,
-  cols: i32,
-  cRow: usize,
-  aRow: usize,
-  aCol: usize,
-  bRow: usize,
-  scale: f32,
-  keep: bool,
-): void {
-  const alpha = f32x4.splat(scale);
-  for (; m > 0; m -= rows) {
-    const last = m - 1;
-    let a0 = a;
-    let a1 = a + aRow * <usize>min(last, 1);
-    let a2 = a + aRow * <usize>min(last, 2);
-    let a3 = a + aRow * <usize>min(last, 3);
-    let q = b;
-    let x00 = f32x4.splat(0),
-      x01 = f32x4.splat(0),
-      x02 = f32x4.splat(0),
-      x03 = f32x4.splat(0);
-    let x10 = f32x4.splat(0),
-      x11 = f32x4.splat(0),
-      x12 = f32x4.splat(0),
-      x13 = f32x4.splat(0);
-    let x20 = f32x4.splat(0),
-      x21 = f32x4.splat(0),
-      x22 = f32x4.splat(0),
-      x23 = f32x4.splat(0);
-    let x30 = f32x4.splat(0),
-      x31 = f32x4.splat(0),
-      x32 = f32x4.splat(0),
-      x33 = f32x4.splat(0);
-    for (let p = k; p; --p) {
-      const b0 = v128.load(q);
-      const b1 = v128.load(q, 16);
-      const b2 = vectors > 2 ? v128.load(q, 32) : b0;
-      const b3 = vectors > 3 ? v128.load(q, 48) : b0;
-      const y0 = v128.load32_splat(a0);
-      x00 = madd(y0, b0, x00);
-      x01 = madd(y0, b1, x01);
-      if (vectors > 2) x02 = madd(y0, b2, x02);
-      if (vectors > 3) x03 = madd(y0, b3, x03);
-      const y1 = v128.load32_splat(a1);
-      x10 = madd(y1, b0, x10);
-      x11 = madd(y1, b1, x11);
-      if (vectors > 2) x12 = madd(y1, b2, x12);
-      if (vectors > 3) x13 = madd(y1, b3, x13);
-      if (rows > 2) {
-        const y2 = v128.load32_splat(a2);
-        x20 = madd(y2, b0, x20);
-        x21 = madd(y2, b1, x21);
-        if (vectors > 2) x22 = madd(y2, b2, x22);
-        if (vectors > 3) x23 = madd(y2, b3, x23);
+/** The same for whole panels of contiguous rows, which are read along: memory is slow in pieces of a panel's width. */
+function splitRows(y: usize, b: usize, depth: i32, cols: i32, bRow: usize): void {
+  const panel = (<usize>(depth * WIDTH)) << 2;
+  for (; depth; --depth) {
+    let to = y;
+    for (const end = b + ((<usize>cols) << 2); b != end; b += WIDTH << 2) {
+      v128.store(to, v128.load(b));
+      v128.store(to, v128.load(b, 16), 16);
+      if (WIDTH > 8) {
+        v128.store(to, v128.load(b, 32), 32);
+        v128.store(to, v128.load(b, 48), 48);
       }
-      if (rows > 3) {
-        const y3 = v128.load32_splat(a3);
-        x30 = madd(y3, b0, x30);
-        x31 = madd(y3, b1, x31);
-        if (vectors > 2) x32 = madd(y3, b2, x32);
-        if (vectors > 3) x33 = madd(y3, b3, x33);
-      }
-      q += bRow;
-      a0 += aCol;
-      a1 += aCol;
-      if (rows > 2) a2 += aCol;
-      if (rows > 3) a3 += aCol;
+      to += panel;
     }
-    emitRow(vectors, c, x00, x01, x02, x03, alpha, bias, keep, cols);
-    if (last > 0) emitRow(vectors, c + cRow, x10, x11, x12, x13, alpha, bias, keep, cols);
-    if (rows > 2 && last > 1) emitRow(vectors, c + 2 * cRow, x20, x21, x22, x23, alpha, bias, keep, cols);
-    if (rows > 3 && last > 2) emitRow(vectors, c + 3 * cRow, x30, x31, x32, x33, alpha, bias, keep, cols);
-    a += <usize>rows * aRow;
-    c += <usize>rows * cRow;
+    y += WIDTH << 2;
+    b += bRow - ((<usize>cols) << 2);
   }
-}
-
-function wideStrip(
-  c: usize,
-  a: usize,
-  b: usize,
-  bias: usize,
-  m: i32,
-  k: i32,
-  cols: i32,
-  cRow: usize,
-  aRow: usize,
-  aCol: usize,
-  bRow: usize,
-  alpha: f32,
-  keep: bool,
-): void {
-  strip(ROWS, VECTORS, c, a, b, bias, m, k, cols, cRow, aRow, aCol, bRow, alpha, keep);
-}
-
-function narrowStrip(
-  c: usize,
-  a: usize,
-  b: usize,
-  bias: usize,
-  m: i32,
-  k: i32,
-  cols: i32,
-  cRow: usize,
-  aRow: usize,
-  aCol: usize,
-  bRow: usize,
-  alpha: f32,
-  keep: bool,
-): void {
-  strip(4, 2, c, a, b, bias, m, k, cols, cRow, aRow, aCol, bRow, alpha, keep);
 }
 
 /** `n` cut into equal blocks of at most `most`, each a multiple of `unit` but for the last. */
@@ -202,17 +68,20 @@ function balanced(n: i32, most: i32, unit: i32): i32 {
   return (((n + blocks - 1) / blocks + unit - 1) / unit) * unit;
 }
 
+/** Whether B, where it lies, stays in the second-level cache: 1 MiB. */
 // @ts-ignore: decorator
 @inline
-function panelWidth(left: i32): i32 {
-  if (left <= NARROW) return NARROW;
-  return WIDTH == 12 && left > 12 && left <= 16 ? NARROW : WIDTH;
+function isSmall(k: i32, n: i32): bool {
+  return <i64>k * <i64>n <= 1 << 18;
 }
 
-/** Bytes of scratch that `matmul` needs. */
+/** Bytes of scratch that `matmul` needs: the strip, the last columns of C, a block of A and the panels of B. */
 export function matmulWorkspace(m: i32, k: i32, n: i32): i32 {
   const depth = balanced(max(k, 1), KC, 4);
-  return 4 * depth * (balanced(m, MC, 12) + balanced(n, NC, 48) + WIDTH);
+  const rows = balanced(max(m, 1), MC, 12);
+  const cols = balanced(max(n, 1), NC, 48);
+  const packed = rows * WIDTH + rows * depth + (cols + WIDTH) * depth;
+  return <i32>STRIP_BYTES + 4 * max(packed, FEW_ROWS * (min(n, FEW_COLUMNS) + 3));
 }
 
 /** C[b,i,j] = (accumulate ? C[b,i,j] : 0) + bias[j] + α·Σₚ A[b,i,p]·B[b,p,j]; without `bias`, 0 for it */
@@ -238,9 +107,10 @@ export function matmul(
   accumulate: i32,
 ): void {
   if (m <= 0 || n <= 0) return;
+  // One packing of B serves every product that reads it.
   const together = bBatch == 0 ? batch : 1;
   for (; batch > 0; batch -= together) {
-    product(
+    products(
       c,
       a,
       b,
@@ -250,15 +120,15 @@ export function matmul(
       m,
       k,
       n,
-      (<usize>cBatch) << 2,
-      (<usize>cRow) << 2,
-      (<usize>aBatch) << 2,
-      (<usize>aRow) << 2,
-      (<usize>aCol) << 2,
-      (<usize>bRow) << 2,
-      (<usize>bCol) << 2,
+      cBatch,
+      cRow,
+      aBatch,
+      aRow,
+      aCol,
+      bRow,
+      bCol,
       alpha,
-      accumulate,
+      accumulate != 0,
     );
     c += (<usize>cBatch) << 2;
     a += (<usize>aBatch) << 2;
@@ -266,7 +136,8 @@ export function matmul(
   }
 }
 
-function product(
+/** `batch` products with one B. */
+function products(
   c: usize,
   a: usize,
   b: usize,
@@ -276,59 +147,77 @@ function product(
   m: i32,
   k: i32,
   n: i32,
-  cBatch: usize,
-  cRow: usize,
-  aBatch: usize,
-  aRow: usize,
-  aCol: usize,
-  bRow: usize,
-  bCol: usize,
+  cBatch: i32,
+  cRow: i32,
+  aBatch: i32,
+  aRow: i32,
+  aCol: i32,
+  bRow: i32,
+  bCol: i32,
   alpha: f32,
-  accumulate: i32,
+  accumulate: bool,
 ): void {
-  const mc = balanced(m, MC, 12),
-    kc = balanced(max(k, 1), KC, 4),
-    nc = balanced(n, NC, 48);
-  const copyA = aCol != 4 && n > 16;
-  const reuse = batch > 1 || m > mc;
-  const directB = bCol == 4 && (m < 32 || (k <= 128 && n <= 128));
-  const panels = work + (copyA ? (<usize>(mc * kc)) << 2 : 0);
+  const kc = balanced(max(k, 1), KC, 4);
+  if (batch == 1 && m <= FEW_ROWS) {
+    if (bCol == 1 && n >= 16 && (m == 1 || !isSmall(k, n))) {
+      rowsByRows(c, a, b, bias, work, m, k, n, kc, cRow, aRow, aCol, bRow, alpha, accumulate);
+      return;
+    }
+    if (bRow == 1 && m == 1) {
+      rowByColumns(c, a, b, bias, work, k, n, kc, aCol, bCol, alpha, accumulate);
+      return;
+    }
+  }
+  const mc = balanced(m, MC, 12);
+  const nc = balanced(n, NC, 48);
+  // Rows far apart are copied for many columns' sake; measured at k ≥ 1024: 1024³ 97 → 100 % of the ceiling.
+  const copyA = n > (aCol == 1 ? 480 : 16);
+  // A tile walks from a panel's first row to its end: rows that repeat (stride 0) must be packed.
+  const directB = bCol == 1 && bRow != 0 && isSmall(k, n) && (m < 32 || k * n <= 16384);
+  const s = changetype<Strip>(work);
+  const part = work + STRIP_BYTES;
+  const blockA = part + ((<usize>(mc * WIDTH)) << 2);
+  const panels = blockA + (copyA ? (<usize>(mc * kc)) << 2 : 0);
+  s.aRow = (<usize>(copyA ? kc : aRow)) << 2;
+  s.aCol = (<usize>(copyA ? 1 : aCol)) << 2;
   for (let j0 = 0; j0 < n; j0 += nc) {
     const j1 = min(j0 + nc, n);
     for (let p0 = 0; p0 == 0 || p0 < k; p0 += kc) {
       const depth = min(kc, k - p0);
-      const keep = p0 > 0 || accumulate != 0;
+      s.depth = depth;
       for (let t = 0; t < batch; ++t) {
         for (let i0 = 0; i0 < m; i0 += mc) {
           const rows = min(mc, m - i0);
-          let from = a + <usize>t * aBatch + <usize>i0 * aRow + <usize>p0 * aCol;
-          let fromRow = aRow,
-            fromCol = aCol;
+          let from = a + ((<usize>t * <usize>aBatch + <usize>i0 * <usize>aRow + <usize>p0 * <usize>aCol) << 2);
           if (copyA) {
-            copyStrided(work, from, rows, depth, kc, 1, <i32>(aRow >> 2), <i32>(aCol >> 2));
-            from = work;
-            fromRow = (<usize>kc) << 2;
-            fromCol = 4;
+            copyStrided(blockA, from, rows, depth, kc, 1, aRow, aCol);
+            from = blockA;
           }
           for (let j = j0; j < j1; ) {
             const width = panelWidth(j1 - j);
             const cols = min(width, j1 - j);
-            let panel = b + <usize>p0 * bRow + <usize>j * bCol;
-            let panelRow = bRow;
-            if (!directB || cols < width) {
-              const packed = panels + (reuse ? (<usize>((j - j0) * depth)) << 2 : 0);
-              if (t + i0 == 0) {
-                if (cols < width) memory.fill(packed, 0, (<usize>(width * depth)) << 2);
-                copyStrided(packed, panel, depth, cols, width, 1, <i32>(bRow >> 2), <i32>(bCol >> 2));
-              }
+            const whole = cols == width;
+            const to = c + ((<usize>t * <usize>cBatch + <usize>i0 * <usize>cRow + <usize>j) << 2);
+            let panel = b + ((<usize>p0 * <usize>bRow + <usize>j * <usize>bCol) << 2);
+            s.bRow = (<usize>bRow) << 2;
+            if (!directB || !whole) {
+              const packed = panels + ((<usize>((j - j0) * depth)) << 2);
+              const begins = directB || (j - j0) % GROUP == 0;
+              if (begins && t + i0 == 0) packPanels(packed, panel, depth, min(GROUP, j1 - j), bRow, bCol);
               panel = packed;
-              panelRow = (<usize>width) << 2;
+              s.bRow = (<usize>width) << 2;
             }
-            const to = c + <usize>t * cBatch + <usize>i0 * cRow + ((<usize>j) << 2);
-            const add = bias && p0 == 0 ? bias + ((<usize>j) << 2) : 0;
-            if (width == WIDTH)
-              wideStrip(to, from, panel, add, rows, depth, cols, cRow, fromRow, fromCol, panelRow, alpha, keep);
-            else narrowStrip(to, from, panel, add, rows, depth, cols, cRow, fromRow, fromCol, panelRow, alpha, keep);
+            let keep = p0 > 0 || accumulate;
+            if (bias && p0 == 0) {
+              addRows(to, bias + ((<usize>j) << 2), rows, cols, (<usize>cRow) << 2, 0, 1, keep);
+              keep = true;
+            }
+            s.cRow = (<usize>(whole ? cRow : width)) << 2;
+            s.alpha = whole ? alpha : 1;
+            s.keep = whole && keep;
+            if (width == WIDTH) largeStrip(s, whole ? to : part, from, panel, rows);
+            else smallStrip(s, whole ? to : part, from, panel, rows);
+            if (!whole) addRows(to, part, rows, cols, (<usize>cRow) << 2, (<usize>width) << 2, alpha, keep);
             j += width;
           }
         }

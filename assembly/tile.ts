@@ -1,0 +1,230 @@
+/**
+ * The innermost part of the matrix product: tiles of C in registers, strips of tiles along a panel of B.
+ * A panel is as wide as a tile: row p of it is what the products with column p of A take.
+ */
+import { madd } from "./simd";
+
+/**
+ * The large tile: rows × vectors of C in registers. Without FMA 2×16, whose 8 accumulators, operands and a product fit
+ * the 15 registers of V8 11.3 (6×8 and 3×12 spill: 78 % of the ceiling). With FMA 6×8, whose 12 accumulators hide the
+ * latency of 4 in two units (97 %; 9 or 8 accumulators 85 to 95 %).
+ */
+const ROWS: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 2;
+const VECTORS: i32 = ASC_FEATURE_RELAXED_SIMD ? 2 : 4;
+export const WIDTH: i32 = VECTORS * 4;
+/** The small tile, for last columns, narrow products and, with FMA, last rows: 4×8. */
+const SMALL_ROWS: i32 = 4;
+export const SMALL_WIDTH: i32 = 8;
+
+/** What the tiles of a strip have in common; strides in bytes. */
+@unmanaged
+export class Strip {
+  cRow: usize;
+  aRow: usize;
+  aCol: usize;
+  bRow: usize;
+  depth: i32;
+  alpha: f32;
+  /** Whether C is added to. */
+  keep: bool;
+}
+
+/** Bytes for a strip and behind it, from the 64th, the sums of one tile. */
+export const STRIP_BYTES: usize = 256;
+
+// @ts-ignore: decorator
+@inline
+function sumsOf(s: Strip): usize {
+  return changetype<usize>(s) + 64;
+}
+
+/**
+ * sums[r, j] = Σₚ a[r, p]·panel[p, j]; rows beyond m repeat the last. A function of its own that stores nothing but the
+ * sums: V8 11.3 then loads operands where they are used, else all of them first, and spills.
+ */
+// @ts-ignore: decorator
+@inline
+function tile(rows: i32, vectors: i32, s: Strip, a: usize, panel: usize, m: i32): void {
+  const aRow = s.aRow;
+  const aCol = s.aCol;
+  const bRow = s.bRow;
+  let a0 = a;
+  let a1 = a0 + (m > 1 ? aRow : 0);
+  let a2 = a1 + (m > 2 ? aRow : 0);
+  let a3 = a2 + (m > 3 ? aRow : 0);
+  let a4 = a3 + (m > 4 ? aRow : 0);
+  let a5 = a4 + (m > 5 ? aRow : 0);
+  let b = panel;
+  let x00 = f32x4.splat(0),
+    x01 = f32x4.splat(0),
+    x02 = f32x4.splat(0),
+    x03 = f32x4.splat(0);
+  let x10 = f32x4.splat(0),
+    x11 = f32x4.splat(0),
+    x12 = f32x4.splat(0),
+    x13 = f32x4.splat(0);
+  let x20 = f32x4.splat(0),
+    x21 = f32x4.splat(0),
+    x30 = f32x4.splat(0),
+    x31 = f32x4.splat(0);
+  let x40 = f32x4.splat(0),
+    x41 = f32x4.splat(0),
+    x50 = f32x4.splat(0),
+    x51 = f32x4.splat(0);
+  const end = b + bRow * s.depth;
+  while (b != end) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    const b2 = vectors > 2 ? v128.load(b, 32) : b0;
+    const b3 = vectors > 2 ? v128.load(b, 48) : b0;
+    const y0 = v128.load32_splat(a0);
+    x00 = madd(y0, b0, x00);
+    x01 = madd(y0, b1, x01);
+    if (vectors > 2) {
+      x02 = madd(y0, b2, x02);
+      x03 = madd(y0, b3, x03);
+    }
+    const y1 = v128.load32_splat(a1);
+    x10 = madd(y1, b0, x10);
+    x11 = madd(y1, b1, x11);
+    if (vectors > 2) {
+      x12 = madd(y1, b2, x12);
+      x13 = madd(y1, b3, x13);
+    }
+    if (rows > 2) {
+      const y2 = v128.load32_splat(a2);
+      x20 = madd(y2, b0, x20);
+      x21 = madd(y2, b1, x21);
+      const y3 = v128.load32_splat(a3);
+      x30 = madd(y3, b0, x30);
+      x31 = madd(y3, b1, x31);
+    }
+    if (rows > 4) {
+      const y4 = v128.load32_splat(a4);
+      x40 = madd(y4, b0, x40);
+      x41 = madd(y4, b1, x41);
+      const y5 = v128.load32_splat(a5);
+      x50 = madd(y5, b0, x50);
+      x51 = madd(y5, b1, x51);
+    }
+    a0 += aCol;
+    a1 += aCol;
+    if (rows > 2) {
+      a2 += aCol;
+      a3 += aCol;
+    }
+    if (rows > 4) {
+      a4 += aCol;
+      a5 += aCol;
+    }
+    b += bRow;
+  }
+  const sums = sumsOf(s);
+  v128.store(sums, x00);
+  v128.store(sums, x01, 16);
+  if (vectors > 2) {
+    v128.store(sums, x02, 32);
+    v128.store(sums, x03, 48);
+    v128.store(sums, x10, 64);
+    v128.store(sums, x11, 80);
+    v128.store(sums, x12, 96);
+    v128.store(sums, x13, 112);
+  } else {
+    v128.store(sums, x10, 32);
+    v128.store(sums, x11, 48);
+    v128.store(sums, x20, 64);
+    v128.store(sums, x21, 80);
+    v128.store(sums, x30, 96);
+    v128.store(sums, x31, 112);
+  }
+  if (rows > 4) {
+    v128.store(sums, x40, 128);
+    v128.store(sums, x41, 144);
+    v128.store(sums, x50, 160);
+    v128.store(sums, x51, 176);
+  }
+}
+
+function largeTile(s: Strip, a: usize, panel: usize, m: i32): void {
+  tile(ROWS, VECTORS, s, a, panel, m);
+}
+
+function smallTile(s: Strip, a: usize, panel: usize, m: i32): void {
+  tile(SMALL_ROWS, 2, s, a, panel, m);
+}
+
+/** c = (keep ? c : 0) + α·sums for the first `m` rows of a tile. */
+// @ts-ignore: decorator
+@inline
+function storeTile(rows: i32, vectors: i32, s: Strip, c: usize, m: i32): void {
+  const alpha = f32x4.splat(s.alpha);
+  const keep = s.keep;
+  const sums = sumsOf(s);
+  const row = (<usize>vectors) << 4;
+  storeRow(vectors, c, sums, alpha, keep);
+  if (m > 1) storeRow(vectors, (c += s.cRow), sums + row, alpha, keep);
+  if (rows > 2 && m > 2) storeRow(vectors, (c += s.cRow), sums + 2 * row, alpha, keep);
+  if (rows > 2 && m > 3) storeRow(vectors, (c += s.cRow), sums + 3 * row, alpha, keep);
+  if (rows > 4 && m > 4) storeRow(vectors, (c += s.cRow), sums + 4 * row, alpha, keep);
+  if (rows > 4 && m > 5) storeRow(vectors, (c += s.cRow), sums + 5 * row, alpha, keep);
+}
+
+// @ts-ignore: decorator
+@inline
+function storeRow(vectors: i32, c: usize, sums: usize, alpha: v128, keep: bool): void {
+  let x0 = f32x4.mul(alpha, v128.load(sums));
+  let x1 = f32x4.mul(alpha, v128.load(sums, 16));
+  let x2 = f32x4.mul(alpha, v128.load(sums, 32));
+  let x3 = f32x4.mul(alpha, v128.load(sums, 48));
+  if (keep) {
+    x0 = f32x4.add(v128.load(c), x0);
+    x1 = f32x4.add(v128.load(c, 16), x1);
+    if (vectors > 2) {
+      x2 = f32x4.add(v128.load(c, 32), x2);
+      x3 = f32x4.add(v128.load(c, 48), x3);
+    }
+  }
+  v128.store(c, x0);
+  v128.store(c, x1, 16);
+  if (vectors > 2) {
+    v128.store(c, x2, 32);
+    v128.store(c, x3, 48);
+  }
+}
+
+/** C = (keep ? C : 0) + α·A·B for `m` rows and a panel as wide as the large tile. */
+export function largeStrip(s: Strip, c: usize, a: usize, panel: usize, m: i32): void {
+  for (; m >= ROWS && !isForSmall(m); m -= ROWS) {
+    largeTile(s, a, panel, ROWS);
+    storeTile(ROWS, VECTORS, s, c, ROWS);
+    a += <usize>ROWS * s.aRow;
+    c += <usize>ROWS * s.cRow;
+  }
+  if (isForSmall(m)) {
+    smallStrip(s, c, a, panel, m);
+  } else if (m) {
+    largeTile(s, a, panel, m);
+    storeTile(ROWS, VECTORS, s, c, m);
+  }
+}
+
+/** Rows that take fewer products by 4×8 tiles than by 6×8. */
+// @ts-ignore: decorator
+@inline
+function isForSmall(m: i32): bool {
+  return ASC_FEATURE_RELAXED_SIMD && (m <= 4 || m == 7 || m == 8);
+}
+
+/** The same for a panel as wide as the small tile. */
+export function smallStrip(s: Strip, c: usize, a: usize, panel: usize, m: i32): void {
+  for (; m >= SMALL_ROWS; m -= SMALL_ROWS) {
+    smallTile(s, a, panel, SMALL_ROWS);
+    storeTile(SMALL_ROWS, 2, s, c, SMALL_ROWS);
+    a += <usize>SMALL_ROWS * s.aRow;
+    c += <usize>SMALL_ROWS * s.cRow;
+  }
+  if (m) {
+    smallTile(s, a, panel, m);
+    storeTile(SMALL_ROWS, 2, s, c, m);
+  }
+}
