@@ -183,6 +183,18 @@ describe("fit", () => {
     expect(rates[3]).toBeLessThan(rates[2]);
   });
 
+  test("a plateau lowers the rate", async () => {
+    const scheduler = new optim.schedulers.ReduceLROnPlateau(optimizer, { patience: 1, factor: 0.5 });
+    const { epochs } = await train.fit(model, loader(11), {
+      epochs: 4,
+      optimizer: new optim.SGD(model.parameters(), { lr: 0 }),
+      loss,
+      scheduler: { scheduler, interval: "epoch" },
+    });
+    expect(epochs.map(({ loss }) => loss)).toEqual(new Array(4).fill(epochs[0].loss));
+    expect(optimizer.paramGroups[0].lr).toBe(0.05);
+  });
+
   test("an abort finishes the step, in a group of batches too", async () => {
     for (const gradientAccumulationSteps of [1, 2]) {
       const controller = new AbortController();
