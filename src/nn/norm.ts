@@ -1,5 +1,5 @@
 import { ones, zeros } from "../ops/create.js";
-import { layerNorm, rmsNorm } from "../ops/norm.js";
+import { groupNorm, layerNorm, rmsNorm } from "../ops/norm.js";
 import { scope } from "../scope.js";
 import type { Shape } from "../shape.js";
 import type { Tensor } from "../tensor.js";
@@ -59,5 +59,37 @@ export class RMSNorm extends Module {
 
   protected override describe(): string {
     return `[${this.normalizedShape.join(", ")}], eps=${this.eps}`;
+  }
+}
+
+/** y = (x − mean) / √(variance + eps) · weight + bias over groups of neighbouring channels. Wu & He 2018 */
+export class GroupNorm extends Module {
+  readonly eps: number;
+  readonly weight: Parameter | null;
+  readonly bias: Parameter | null;
+
+  constructor(
+    readonly groups: number,
+    readonly channels: number,
+    { eps = 1e-5, affine = true }: { eps?: number; affine?: boolean } = {},
+  ) {
+    super();
+    if (!(Number.isInteger(groups) && groups > 0 && channels % groups === 0))
+      throw new Error(`GroupNorm: groups must divide the ${channels} channels, got ${groups}`);
+    this.eps = eps;
+    this.weight = affine ? scope(() => new Parameter(ones([channels]))) : null;
+    this.bias = affine ? scope(() => new Parameter(zeros([channels]))) : null;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return groupNorm(x, this.groups, {
+      weight: this.weight ?? undefined,
+      bias: this.bias ?? undefined,
+      eps: this.eps,
+    });
+  }
+
+  protected override describe(): string {
+    return `${this.groups}, ${this.channels}, eps=${this.eps}`;
   }
 }

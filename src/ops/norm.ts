@@ -7,10 +7,10 @@ import { type Dim, type Shape, sameShape, sizeOf } from "../shape.js";
 import { empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 import { nullPtr, type Ptr } from "../wasm/memory.js";
-import { add, div, maximum, mul } from "./binary.js";
+import { add, div, maximum, mul, pow } from "./binary.js";
 import { ones } from "./create.js";
 import { amax, sum, sumTo } from "./reduce.js";
-import { abs, sqrt, square } from "./unary.js";
+import { abs, square } from "./unary.js";
 import { reshape } from "./view.js";
 
 export interface LayerNormOptions {
@@ -111,25 +111,29 @@ export function groupNorm(x: Tensor, groups: number, options: LayerNormOptions =
 }
 
 export interface NormalizeOptions {
-  /** 1 for Σ |x|, 2 for √Σ x², Infinity for max |x| */
+  /** From 1 to Infinity, which is max |x| */
   p?: number;
   dim?: Dim;
   eps?: number;
 }
 
-/** y = x / max(‖x‖ₚ, eps) along `dim`. Source: torch.nn.functional.normalize */
+/** y = x / max(‖x‖ₚ, eps) along `dim`, ‖x‖ₚ = (Σ |x|ᵖ)^(1/p). Source: torch.nn.functional.normalize */
 export function normalize(x: Tensor, options: NormalizeOptions = {}): Tensor {
   checkOptions("normalize", options, ["p", "dim", "eps"]);
   const { p = 2, dim = 1, eps = 1e-12 } = options;
+  if (!(p >= 1)) throw new Error(`normalize: p must be from 1 to Infinity, got ${p}`);
   const along = { dim, keepdim: true };
   return scope(() => {
     if (p === 1) return div(x, maximum(sum(abs(x), along), eps));
     if (p === Infinity) return div(x, maximum(amax(abs(x), along), eps));
-    if (p !== 2) throw new Error(`normalize: p must be 1, 2 or Infinity, got ${p}`);
-    // The bound comes before the root, whose slope at 0 is infinite.
-    return div(x, sqrt(maximum(sum(square(x), along), eps * eps)));
+    const powers = sum(p === 2 ? square(x) : pow(abs(x), p), along);
+    // The bound comes before the root, whose slope at 0 is infinite; it must not vanish in float32.
+    return div(x, pow(maximum(powers, Math.max(kernels.pow64(eps, p), SMALLEST_NORMAL)), 1 / p));
   });
 }
+
+/** Of float32 */
+const SMALLEST_NORMAL = 1.1754943508222875e-38;
 
 function checkGroups(x: Tensor, groups: number, weight: Tensor | undefined, bias: Tensor | undefined): void {
   if (x.ndim < 2) throw new ShapeError(`groupNorm: the input must be [N, C, …], got ${showShape(x.shape)}`);

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { F, memoryStats, scope, tensor } from "../../src/index.js";
+import { F, memoryStats, ones, scope, type Tensor, tensor, zeros } from "../../src/index.js";
+import golden from "../golden/conv.json" with { type: "json" };
 import { checkOp, expectClose } from "../support/checkOp.js";
+import { tensorsOf } from "../support/golden.js";
 import { build, type Nd, nd, random } from "../support/reference.js";
 
 interface Options {
@@ -258,3 +260,35 @@ describe("convTranspose2d", () => {
       );
     }));
 });
+
+test.each(golden.functions)("PyTorch's values and gradients: $name", async ({ op, tensors, args, options }) => {
+  const t = await tensorsOf(tensors);
+  scope(() => {
+    const inputs = ["x0", "x1", "x2"].flatMap((name) => t[name] ?? []);
+    for (const x of inputs) x.requiresGrad_();
+    const y = operations[op](inputs, args, options);
+    y.backward(t.dy);
+    expectClose(y.data(), t.y.data(), tolerance);
+    inputs.forEach((x, i) => {
+      expectClose(x.grad?.data() ?? [], t[`d${i}`].data(), tolerance, `d${i}`);
+    });
+  });
+  for (const x of Object.values(t)) x.dispose();
+});
+
+/** How conv.py's cases call the operations. */
+const operations: Record<string, (inputs: Tensor[], args: unknown[], options: object) => Tensor> = {
+  conv1d: ([x, weight, bias], _, options) => F.conv1d(x, weight, bias, options),
+  conv2d: ([x, weight, bias], _, options) => F.conv2d(x, weight, bias, options),
+  convTranspose2d: ([x, weight, bias], _, options) => F.convTranspose2d(x, weight, bias, options),
+  maxPool2d: ([x], [kernel], options) => F.maxPool2d(x, kernel as number, options),
+  avgPool2d: ([x], [kernel], options) => F.avgPool2d(x, kernel as number, options),
+  adaptiveAvgPool2d: ([x], [size]) => F.adaptiveAvgPool2d(x, size as number),
+  interpolate: ([x], _, options) => F.interpolate(x, options),
+  groupNorm: ([x], [groups]) => F.groupNorm(x, groups as number),
+  normalize: ([x], _, options) => F.normalize(x, options),
+  batchNorm: ([x, weight, bias], _, options) => {
+    const running = { runningMean: zeros(weight.shape), runningVar: ones(weight.shape) };
+    return F.batchNorm(x, { ...running, weight, bias, ...options });
+  },
+};

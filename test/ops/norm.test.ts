@@ -126,6 +126,7 @@ describe("normalization", () => {
     const norms: [number, (values: number[]) => number][] = [
       [1, (v) => v.reduce((sum, a) => sum + Math.abs(a), 0)],
       [2, (v) => Math.sqrt(v.reduce((sum, a) => sum + a * a, 0))],
+      [3, (v) => Math.cbrt(v.reduce((sum, a) => sum + Math.abs(a * a * a), 0))],
       [Number.POSITIVE_INFINITY, (v) => Math.max(...v.map(Math.abs))],
     ];
     for (const [p, norm] of norms) {
@@ -146,7 +147,7 @@ describe("normalization", () => {
 
   test("normalize leaves zeros alone, and gives them a gradient", () =>
     scope(() => {
-      for (const p of [1, 2, Number.POSITIVE_INFINITY]) {
+      for (const p of [1, 2, 3, Number.POSITIVE_INFINITY]) {
         const x = tensor([[0, 0]], { requiresGrad: true });
         const y = F.normalize(x, { p, eps: 0.5 });
         y.backward(tensor([[1, 2]]));
@@ -186,7 +187,7 @@ describe("normalization", () => {
       expect(() => F.groupNorm(x, 2)).toThrow("groupNorm: groups must divide the 3 channels, got 2");
       expect(() => F.groupNorm(x, 3, { bias: tensor([1]) })).toThrow("weight and bias must have shape [3], got [1]");
       expect(() => F.groupNorm(tensor([1]), 1)).toThrow("the input must be [N, C, …], got [1]");
-      expect(() => F.normalize(x, { p: 3 })).toThrow("normalize: p must be 1, 2 or Infinity, got 3");
+      expect(() => F.normalize(x, { p: 0 })).toThrow("normalize: p must be from 1 to Infinity, got 0");
       expect(() => F.normalize(x, { dims: 3 } as object)).toThrow("got dims");
     }));
 });
