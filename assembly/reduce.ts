@@ -90,6 +90,23 @@ function firstZero(x: usize, n: i32): i32 {
   return -1;
 }
 
+/** y = Σ x of int32, modulo 2³² */
+export function sumInt32(y: usize, x: usize, outer: i32, n: i32, inner: i32, xOuter: i32, xRow: i32): void {
+  for (let o = 0; o < outer; o++) {
+    for (let j = 0; j < inner; j++) {
+      let total = 0;
+      let from = x + ((<usize>j) << 2);
+      for (let i = 0; i < n; i++) {
+        total += load<i32>(from);
+        from += (<usize>xRow) << 2;
+      }
+      store<i32>(y, total);
+      y += 4;
+    }
+    x += (<usize>xOuter) << 2;
+  }
+}
+
 /** Σ x², in float64 */
 export function sumOfSquares(x: usize, n: i32): f64 {
   let a = f64x2.splat(0);

@@ -56,12 +56,14 @@ export function isfinite(x: Tensor): Tensor {
 
 /** Whether an element (of each row along `dim`) is not 0: false where there is none */
 export function any(x: Tensor, options: ReduceOptions = {}): Tensor {
-  return scope(() => compare("any", count("any", ne(x, 0), options), 0, greater));
+  checkOptions("any", options, ["dim", "keepdim"]);
+  return scope(() => compare("any", sum(ne(x, 0), options), 0, greater));
 }
 
 /** Whether every element (of each row along `dim`) is not 0: true where there is none */
 export function all(x: Tensor, options: ReduceOptions = {}): Tensor {
-  return scope(() => compare("all", count("all", eq(x, 0), options), 0, equal));
+  checkOptions("all", options, ["dim", "keepdim"]);
+  return scope(() => compare("all", sum(eq(x, 0), options), 0, equal));
 }
 
 export interface AllcloseOptions {
@@ -82,9 +84,4 @@ export function allclose(x: Tensor, y: Tensor, options: AllcloseOptions = {}): b
 
 function compare(op: string, a: Tensor, b: Operand, relation: number): Tensor {
   return record(op, compareWith(op, a, b, relation), [a], [], [null]);
-}
-
-function count(op: string, mask: Tensor, options: ReduceOptions): Tensor {
-  checkOptions(op, options, ["dim", "keepdim"]);
-  return sum(convert(mask, "float32"), options);
 }

@@ -2,6 +2,7 @@
 import { clone, dense } from "../copy.js";
 import { checkOptions, ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
+import { scope } from "../scope.js";
 import {
   broadcastStrides,
   collapse,
@@ -17,6 +18,7 @@ import { alias, empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 import { type Ptr, workspace } from "../wasm/memory.js";
 import { zip } from "./broadcast.js";
+import { convert } from "./convert.js";
 import { checkDtype } from "./dtype.js";
 import { fromRows, toRows } from "./rows.js";
 
@@ -33,8 +35,9 @@ export interface ArgReduceOptions {
   keepdim?: boolean;
 }
 
-/** y = Σ x */
+/** y = Σ x; int32 where x is not float32, so that the sum of a mask counts */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
+  if (x.dtype !== "float32") return sumIntegers(x, options);
   return additive("sum", x, options, () => 1);
 }
 
@@ -104,6 +107,18 @@ function additive(op: string, x: Tensor, options: ReduceOptions, divisorOf: (n: 
   );
 }
 
+function sumIntegers(x: Tensor, options: ReduceOptions): Tensor {
+  checkReduceOptions("sum", options);
+  const { dim, keepdim = false } = options;
+  const dims = normalizeDims("sum", dim, x.ndim);
+  const shape = reducedShape(x.shape, dims, keepdim);
+  if (x.size === 0) return empty(shape, "int32").fillWith(0);
+  return scope(() => {
+    const y = reduceOver(convert(x, "int32"), dims, shape, "int32", kernels.sumInt32);
+    return record("sum", y, [x], [], [null]);
+  });
+}
+
 function extremum(op: "amax" | "amin", x: Tensor, options: ReduceOptions): Tensor {
   checkReduceOptions(op, options);
   const { dim, keepdim = false } = options;
@@ -170,7 +185,7 @@ function reduceOver(
     part = y;
   }
   if (part !== x) return part;
-  return dtype === "float32" ? clone(x) : empty(shape, dtype).fillWith(0);
+  return dtype === x.dtype ? clone(x) : empty(shape, dtype).fillWith(0);
 }
 
 /** Dims `from` to `to` of `x` as the middle extent, or null where strides don't allow it. */

@@ -122,6 +122,31 @@ describe("operands of different types", () => {
     });
   });
 
+  test("sums of what is not float32 are int32: the sum of a mask counts", () => {
+    scope(() => {
+      const mask = F.gt(
+        tensor([
+          [1, -1, 2],
+          [3, 4, -5],
+        ]),
+        0,
+      );
+      expect(typed(F.sum(mask))).toEqual(["int32", 4]);
+      expect(typed(F.sum(mask, { dim: 0 }))).toEqual(["int32", [2, 1, 1]]);
+      expect(typed(F.sum(F.transpose(mask, 0, 1), { dim: 0, keepdim: true }))).toEqual(["int32", [[2, 2]]]);
+      expect(typed(F.sum(int32([2147483647, 1])))).toEqual(["int32", -2147483648]);
+      expect(typed(F.sum(uint8([255, 255])))).toEqual(["int32", 510]);
+      expect(typed(F.sum(tensor(true)))).toEqual(["int32", 1]);
+      expect(typed(F.sum(int32([])))).toEqual(["int32", 0]);
+      const cube = tensor(
+        Int32Array.from({ length: 24 }, (_, i) => i),
+        { shape: [2, 3, 4] },
+      );
+      expect(typed(F.sum(cube, { dim: [0, 2] }))).toEqual(["int32", [60, 92, 124]]);
+      expect(() => F.mean(mask)).toThrow('mean: the operand must be "float32", got "bool"');
+    });
+  });
+
   test("intermediate conversions are released", () => {
     scope(() => {
       const [x, mask] = [tensor([1, 2]), bool([true, false])];
@@ -129,7 +154,8 @@ describe("operands of different types", () => {
       F.mul(x, mask);
       F.div(mask, mask);
       F.eq(mask, x);
-      expect(memoryStats().liveTensors).toBe(before + 3);
+      F.sum(mask);
+      expect(memoryStats().liveTensors).toBe(before + 4);
     });
   });
 });
