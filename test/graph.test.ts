@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { autograd, F, memoryStats, noGrad, record, scope, type Tensor, tensor, zeros } from "../src/index.js";
+import { autograd, F, keep, memoryStats, noGrad, record, scope, type Tensor, tensor, zeros } from "../src/index.js";
 
 /** y = 2x, recorded as a user's own operation. */
 function double(x: Tensor): Tensor {
@@ -122,12 +122,41 @@ describe("graph", () => {
     });
   });
 
+  test("a gradient goes where its tensor goes", () => {
+    const before = memoryStats().liveTensors;
+    scope(() => {
+      const x = scope(() => {
+        const leaf = tensor([3], { requiresGrad: true });
+        double(leaf).backward();
+        return leaf;
+      });
+      expect(x.grad?.item()).toBe(2);
+      const kept = scope(() => {
+        const leaf = tensor([3], { requiresGrad: true });
+        double(leaf).backward();
+        return keep(leaf);
+      });
+      double(kept).backward();
+      expect(kept.grad?.item()).toBe(4);
+      kept.dispose();
+    });
+    expect(memoryStats().liveTensors).toBe(before);
+  });
+
+  test("autograd.grad gives an input that is listed twice its gradient twice", () => {
+    scope(() => {
+      const x = tensor([3], { requiresGrad: true });
+      expect(autograd.grad(double(x), [x, x]).map((g) => g.item())).toEqual([2, 2]);
+    });
+  });
+
   test("errors name what must hold", () => {
     scope(() => {
       const x = tensor([1, 2], { requiresGrad: true });
       expect(() => tensor([1]).backward()).toThrow(/requires a gradient/);
       expect(() => F.relu(x).backward()).toThrow(/one element.*\[2\]/);
       expect(() => F.relu(x).backward(zeros([3]))).toThrow(/\[2\], got \[3\]/);
+      expect(() => F.relu(x).backward(tensor([1, 1], { dtype: "int32" }))).toThrow(/must be float32, got int32/);
       expect(() => F.relu(x).requiresGrad_(false)).toThrow(/leaf/);
       expect(() => tensor([1], { dtype: "int32", requiresGrad: true })).toThrow(/float32/);
     });

@@ -1,5 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { F, keep, memoryStats, openScope, scope, type Tensor, tensor, UseAfterFreeError, zeros } from "../src/index.js";
+import {
+  F,
+  keep,
+  memoryStats,
+  OutOfMemoryError,
+  openScope,
+  scope,
+  type Tensor,
+  tensor,
+  UseAfterFreeError,
+  zeros,
+} from "../src/index.js";
 
 /** Live bytes and tensors that `fn` leaves behind. */
 function leftBy(fn: () => unknown): [number, number] {
@@ -96,6 +107,29 @@ describe("scope", () => {
     const x = inner.run(() => tensor([1]));
     expect(() => outer.close()).toThrow(/inner scopes must be closed first, got 1/);
     expect(() => x.item()).toThrow(UseAfterFreeError);
+  });
+
+  test("a scope is not closed from inside its run; cyclic results are handed over", () => {
+    const s = openScope();
+    expect(() => s.run(() => s.close())).toThrow(/outside the scope's run/);
+    s.close();
+    scope(() => {
+      const ring: { x?: Tensor; self?: unknown } = {};
+      scope(() => {
+        ring.x = tensor([7]);
+        ring.self = ring;
+        return ring;
+      });
+      expect(ring.x?.item()).toBe(7);
+    });
+  });
+
+  test("a size beyond all memory is out of memory, not a wrapped one", () => {
+    for (const shape of [
+      [2 ** 20, 2 ** 20],
+      [2 ** 26, 2 ** 26],
+    ])
+      expect(() => zeros(shape)).toThrow(OutOfMemoryError);
   });
 
   test("reserved bytes are flat over steps, whatever sizes they use", () => {

@@ -1,11 +1,22 @@
 /** What each command does, from its options to its report. */
 
+import { accessSync, constants, mkdirSync } from "node:fs";
 import { files } from "#files";
 import { init, lora, manualSeed, memoryStats, models, type RuntimeInfo } from "../index.js";
 import type { SimdOption } from "../wasm/kernels.js";
 import { type Corpus, splitCorpus } from "./corpus.js";
-import { type AdapterOptions, count, type FinetuneResult, finetune, print, promptIds, trainPhase } from "./finetune.js";
-import { type RunDescription, type TitledPhase, writeReport } from "./runReport.js";
+import {
+  type AdapterOptions,
+  applyAdapter,
+  count,
+  type FinetuneResult,
+  finetune,
+  print,
+  promptIds,
+  saveModel,
+  trainPhase,
+} from "./finetune.js";
+import { MERGE_TOLERANCE, type RunDescription, type TitledPhase, writeReport } from "./runReport.js";
 import fables from "./texts/fables.txt" with { type: "text" };
 import logbook from "./texts/logbook.txt" with { type: "text" };
 import { byteTokenizer, loadTokenizer, type TextTokenizer } from "./tokenizer.js";
@@ -61,11 +72,13 @@ export async function runFinetune(flags: FinetuneFlags): Promise<void> {
   const corpus = splitCorpus(tokens, flags.context);
   const model = await models.Llama.fromPretrained(flags.model);
   checkVocabulary(tokens, model);
+  checkPlan(model, flags);
   print(`model  ${flags.model}: ${count(model.numParameters())} parameters`);
   print(
     `data   ${flags.data}: ${charactersUsed(used.length, text.length)}, ${count(tokens.length)} tokens, ${describeSplit(corpus)}`,
   );
-  const { result, phase } = await finetunePhase(model, tokenizer, corpus, flags);
+  const signal = interruptSignal("saves what there is after the present step");
+  const { result, phase } = await finetunePhase(model, tokenizer, corpus, flags, signal);
   await finish(flags, runtime, [phase], result, {
     title: `LoRA fine-tuning of ${flags.model}`,
     summary: `Fine-tuned on ${flags.data}.`,
@@ -76,6 +89,9 @@ export async function runFinetune(flags: FinetuneFlags): Promise<void> {
 
 /** `wasmgrad generate`: a prompt and what the model makes of it, printed as it comes. */
 export async function runGenerate(flags: GenerateFlags): Promise<void> {
+  if (flags.temperature === 0 && (flags.topK ?? flags.topP) !== undefined) {
+    throw new Error("generate: --top-k and --top-p must come with a --temperature above 0, got 0");
+  }
   await init({ simd: flags.simd });
   const tokenizer = await loadTokenizer(flags.model);
   const model = (await models.Llama.fromPretrained(flags.model)).eval();
@@ -101,7 +117,7 @@ export async function runGenerate(flags: GenerateFlags): Promise<void> {
       shown = text;
     },
   });
-  process.stdout.write("\n");
+  process.stdout.write(`${tokenizer.decode(soFar).slice(shown.length)}\n`);
 }
 
 const demoModel: models.LlamaConfig = {
@@ -128,10 +144,11 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
   const first = splitCorpus(tokenizer.encode(fables), flags.context);
   const second = splitCorpus(tokenizer.encode(logbook), flags.context);
   const model = new models.Llama(demoModel);
+  checkPlan(model, flags);
   print(
     `1  a byte-level Llama of ${count(model.numParameters())} parameters, from scratch, on fables: ${describeSplit(first)}`,
   );
-  const signal = interruptSignal("ends this phase after the present step");
+  const signal = interruptSignal("saves what there is after the present step");
   const sampling = samplingOf(flags, "The fox ");
   const scratch = await trainPhase(
     "  training",
@@ -141,8 +158,14 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
     { ...flags, ...demoTraining, steps: flags.pretrainSteps, signal },
     sampling,
   );
+  if (scratch.interrupted) {
+    for (const { path, bytes } of await saveModel(model, tokenizer, files.join(flags.out, "base")))
+      print(`  ${path} (${count(bytes)} bytes)`);
+    process.exitCode = INTERRUPTED;
+    return;
+  }
   print(`\n2  LoRA fine-tuning on a ship's logbook: ${describeSplit(second)}`);
-  const { result, phase } = await finetunePhase(model, tokenizer, second, flags, "Day ");
+  const { result, phase } = await finetunePhase(model, tokenizer, second, flags, signal, "Day ");
   const training = {
     title: "Training from scratch",
     description: "All parameters, from random ones, on fables.",
@@ -171,9 +194,9 @@ async function finetunePhase(
   tokenizer: TextTokenizer,
   corpus: Corpus,
   flags: TrainingFlags,
+  signal: AbortSignal,
   prompt: string = tokenizer.decode([...corpus.validation.subarray(0, 24)]),
 ): Promise<{ result: FinetuneResult; phase: TitledPhase }> {
-  const signal = interruptSignal("saves what there is after the present step");
   const sampling = samplingOf(flags, prompt);
   const result = await finetune(
     model,
@@ -212,12 +235,27 @@ function checkVocabulary(tokens: readonly number[], { config }: models.Llama): v
   }
 }
 
+/** What would fail only after the training: the adapter's options, and the output folder. */
+function checkPlan(model: models.Llama, flags: TrainingFlags): void {
+  applyAdapter(model, flags).detach();
+  try {
+    mkdirSync(flags.out, { recursive: true });
+    accessSync(flags.out, constants.W_OK);
+  } catch (error) {
+    throw new Error(`--out must be a folder that can be written, got ${(error as Error).message}`);
+  }
+}
+
+/** The exit code of a command that Ctrl-C ended. */
+export const INTERRUPTED = 130;
+
 /** The first Ctrl-C ends the work in order, the second at once. */
 function interruptSignal(what: string): AbortSignal {
   const controller = new AbortController();
   process.once("SIGINT", () => {
     process.stderr.write(`\ninterrupted: ${what}; Ctrl-C again quits at once\n`);
-    controller.abort();
+    process.once("SIGINT", () => process.exit(INTERRUPTED));
+    controller.abort(new Error("interrupted before there was anything to save"));
   });
   return controller.signal;
 }
@@ -241,4 +279,10 @@ async function finish(
   );
   const report = await writeReport(flags.out, { ...about, runtime, begun, seed: flags.seed, options }, phases, result);
   print(`report: ${report}`);
+  if (result.mergeDifference > MERGE_TOLERANCE) {
+    throw new Error(
+      `merge: merged weights must compute what the adapter computes to ${MERGE_TOLERANCE}, got ${result.mergeDifference}`,
+    );
+  }
+  if (result.interrupted) process.exitCode = INTERRUPTED;
 }

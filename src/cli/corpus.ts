@@ -53,12 +53,18 @@ export function* randomStarts(
 
 const EVALUATION_ROWS = 16;
 
-/** Mean loss over all whole rows of `tokens`. */
-export async function evaluate(model: LanguageModel, tokens: Int32Array, context: number): Promise<number> {
+/** Mean loss over all whole rows of `tokens`; an abort rejects. */
+export async function evaluate(
+  model: LanguageModel,
+  tokens: Int32Array,
+  context: number,
+  signal?: AbortSignal,
+): Promise<number> {
   const rows = Math.floor((tokens.length - 1) / context);
   const pacer = new Pacer();
   let sum = 0;
   for (let row = 0; row < rows; row += EVALUATION_ROWS) {
+    signal?.throwIfAborted();
     const starts = Array.from({ length: Math.min(EVALUATION_ROWS, rows - row) }, (_, i) => (row + i) * context);
     sum += starts.length * noGrad(() => scope(() => lossAt(model, tokens, starts, context).item()));
     await pacer.pause();

@@ -37,7 +37,10 @@ export interface FinetuneResult extends PhaseResult {
   files: { path: string; bytes: number }[];
 }
 
-/** Trains, with the validation loss and a sample before and after. */
+/**
+ * Trains, with the validation loss and a sample before and after. `save` runs as soon as the training has ended.
+ * An abort before the first step rejects; later it ends the training.
+ */
 export async function trainPhase(
   title: string,
   model: models.Llama,
@@ -45,19 +48,24 @@ export async function trainPhase(
   corpus: Corpus,
   training: TrainingOptions,
   sampling: SampleOptions,
+  save: () => void = () => {},
 ): Promise<PhaseResult> {
   const parameters = model.parameters().filter((p) => p.requiresGrad);
   model.eval();
-  const validationBefore = await evaluate(model, corpus.validation, training.context);
+  const validationBefore = await evaluate(model, corpus.validation, training.context, training.signal);
   const sampleBefore = await sample(model, tokenizer, sampling);
   print(`  validation loss before: ${validationBefore.toFixed(4)}`);
   print(quote(sampling.prompt, sampleBefore));
   model.train();
+  training.signal.throwIfAborted();
   const result = await trainLanguageModel(title, model, parameters, corpus, training);
+  save();
   model.eval();
   const validationAfter = await evaluate(model, corpus.validation, training.context);
   const sampleAfter = await sample(model, tokenizer, sampling);
   print(`  validation loss after:  ${validationAfter.toFixed(4)}`);
+  if (!(validationAfter < validationBefore))
+    print("  the validation loss has not fallen: try a lower --learning-rate or more --steps");
   print(quote(sampling.prompt, sampleAfter));
   const trainable = parameters.reduce((sum, p) => sum + p.size, 0);
   return {
@@ -81,33 +89,42 @@ export async function finetune(
   sampling: SampleOptions,
   out: string,
 ): Promise<FinetuneResult> {
-  const { rank: r, alpha, dropout, target, rslora } = adapter;
-  const handle = lora.apply(model, {
-    r,
-    alpha,
-    dropout,
-    targetModules: target,
-    scaling: rslora ? "alpha/sqrt(r)" : "alpha/r",
-  });
+  const handle = applyAdapter(model, adapter);
   const { trainable, total, percent } = handle.parameterCount();
-  print(`  LoRA rank ${r}: ${count(trainable)} of ${count(total)} parameters are trained (${percent.toFixed(2)} %)`);
-  const phase = await trainPhase("  fine-tuning", model, tokenizer, corpus, training, sampling);
-  const adapterFiles = lora.saveAdapter(handle, { dir: files.join(out, "adapter") });
+  print(
+    `  LoRA rank ${adapter.rank}: ${count(trainable)} of ${count(total)} parameters are trained (${percent.toFixed(2)} %)`,
+  );
+  const saveAdapter = () => lora.saveAdapter(handle, { dir: files.join(out, "adapter") });
+  const phase = await trainPhase("  fine-tuning", model, tokenizer, corpus, training, sampling, saveAdapter);
   const probe = corpus.validation.subarray(0, training.context);
   const separate = logitsOf(model, probe);
   handle.merge();
   const merged = logitsOf(model, probe);
   const mergeDifference = separate.reduce((most, value, i) => Math.max(most, Math.abs(value - merged[i])), 0);
   print(`  merged weights differ from the adapter by ${mergeDifference.toExponential(1)} at most in the logits`);
+  const adapterFiles = lora.saveAdapter(handle);
   handle.detach();
-  const modelFiles = { ...(await model.savePretrained(files.join(out, "merged"))), ...tokenizer.files };
-  for (const [name, text] of Object.entries(tokenizer.files))
-    await files.writeFileAtomic(files.join(out, "merged", name), text);
-  return {
-    ...phase,
-    mergeDifference,
-    files: [...sizes(out, "adapter", adapterFiles), ...sizes(out, "merged", modelFiles)],
-  };
+  const modelFiles = await saveModel(model, tokenizer, files.join(out, "merged"));
+  return { ...phase, mergeDifference, files: [...sizes(files.join(out, "adapter"), adapterFiles), ...modelFiles] };
+}
+
+export function applyAdapter(
+  model: models.Llama,
+  { rank: r, alpha, dropout, target, rslora }: AdapterOptions,
+): lora.LoraHandle {
+  const scaling = rslora ? "alpha/sqrt(r)" : "alpha/r";
+  return lora.apply(model, { r, alpha, dropout, targetModules: target, scaling });
+}
+
+/** Weights, config and tokenizer in one directory; returns what was written. */
+export async function saveModel(
+  model: models.Llama,
+  tokenizer: TextTokenizer,
+  dir: string,
+): Promise<FinetuneResult["files"]> {
+  const weights = await model.savePretrained(dir);
+  for (const [name, text] of Object.entries(tokenizer.files)) await files.writeFileAtomic(files.join(dir, name), text);
+  return sizes(dir, { ...weights, ...tokenizer.files });
 }
 
 async function sample(
@@ -131,9 +148,9 @@ function logitsOf(model: models.Llama, ids: Int32Array): Float32Array {
   return noGrad(() => scope(() => model.forward(tensor(ids, { shape: [1, ids.length] })).data() as Float32Array));
 }
 
-function sizes(out: string, folder: string, contents: Record<string, string | Uint8Array>): FinetuneResult["files"] {
+function sizes(dir: string, contents: Record<string, string | Uint8Array>): FinetuneResult["files"] {
   return Object.entries(contents).map(([name, content]) => ({
-    path: files.join(out, folder, name),
+    path: files.join(dir, name),
     bytes: typeof content === "string" ? new TextEncoder().encode(content).length : content.length,
   }));
 }

@@ -23,7 +23,7 @@ export interface TitledPhase {
 }
 
 /** Float32 rounding of logits computed along two ways. */
-const MERGE_TOLERANCE = 1e-4;
+export const MERGE_TOLERANCE = 1e-4;
 
 /** Writes `report.html` and returns its path. */
 export async function writeReport(

@@ -43,17 +43,21 @@ export async function trainLanguageModel(
   const seconds = () => (performance.now() - begin) / 1000;
   try {
     while (losses.length < steps && !signal.aborted) {
-      losses.push(
-        scope(() => {
-          const loss = lossAt(model, corpus.train, starts.next().value, context);
-          loss.backward();
-          nn.utils.clipGradNorm_(parameters, 1);
-          optimizer.step();
-          schedule.step();
-          optimizer.zeroGrad();
-          return loss.item();
-        }),
-      );
+      const value = scope(() => {
+        const loss = lossAt(model, corpus.train, starts.next().value, context);
+        loss.backward();
+        nn.utils.clipGradNorm_(parameters, 1);
+        optimizer.step();
+        schedule.step();
+        optimizer.zeroGrad();
+        return loss.item();
+      });
+      if (!Number.isFinite(value)) {
+        throw new Error(
+          `training: the loss must be finite, got ${value} at step ${losses.length + 1}; lower --learning-rate`,
+        );
+      }
+      losses.push(value);
       bar.update(losses.length, losses[losses.length - 1], (losses.length * batchSize * context) / seconds());
       await pacer.pause();
     }

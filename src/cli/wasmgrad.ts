@@ -14,6 +14,7 @@ import {
 const positive = number("a number above 0", (n) => n > 0);
 const nonNegative = number("a number from 0", (n) => n >= 0);
 const probability = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
+const belowOne = number("a number from 0 to below 1", (n) => n >= 0 && n < 1);
 const whole = number("a whole number from 1", (n) => Number.isInteger(n) && n >= 1);
 const wholeOrZero = number("a whole number from 0", (n) => Number.isInteger(n) && n >= 0);
 
@@ -63,7 +64,7 @@ function trainingOptions(
   return commonOptions(command)
     .option("--rank <r>", "rank of the adapter", whole, 8)
     .option("--alpha <a>", "the adapter is scaled by alpha / rank", positive, 16)
-    .option("--dropout <p>", "dropout before the adapter", probability, 0)
+    .option("--dropout <p>", "dropout before the adapter", belowOne, 0)
     .option("--rslora", "scale by alpha / √rank instead", false)
     .addOption(
       new Option("--target <names>", "layers to adapt, comma-separated, or all-linear")
@@ -101,6 +102,12 @@ function number(rule: string, holds: (n: number) => boolean): (text: string) => 
     return n;
   };
 }
+
+// a reader that has seen enough, such as `head`, is no error
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
 
 try {
   await program.parseAsync();

@@ -9,7 +9,6 @@ import { RMSNorm } from "../nn/norm.js";
 import { scaledDotProductAttention } from "../ops/attention.js";
 import { add, mul } from "../ops/binary.js";
 import { to } from "../ops/convert.js";
-import { amax } from "../ops/reduce.js";
 import { rotaryEmbedding } from "../ops/rotary.js";
 import { silu } from "../ops/unary.js";
 import { permute, reshape } from "../ops/view.js";
@@ -60,7 +59,7 @@ interface Context {
   /** bool [B, 1, 1, tokens so far], false where a key takes no part. */
   mask?: Tensor;
   cache?: KeyValueCache;
-  rotary: RotaryTables;
+  tables: { cos: Tensor; sin: Tensor };
 }
 
 class LlamaAttention extends Module {
@@ -86,9 +85,9 @@ class LlamaAttention extends Module {
 
   private readonly headDim: number;
 
-  override forward(x: Tensor, { start, positions, mask, cache, rotary }: Context): Tensor {
+  override forward(x: Tensor, { start, positions, mask, cache, tables }: Context): Tensor {
     const [B, T] = x.shape;
-    const { cos, sin } = rotary.forward(positions ? amax(positions).item() + 1 : start + T);
+    const { cos, sin } = tables;
     const place = positions ? { positions } : { offset: start };
     const heads = (t: Tensor) => permute(reshape(t, [B, T, -1, this.headDim]), [0, 2, 1, 3]); // (B, H, T, D)
     const q = rotaryEmbedding(heads(this.q_proj.forward(x)), cos, sin, place);
@@ -163,7 +162,8 @@ class LlamaModel extends Module {
   override forward(ids: Tensor, { cache, attentionMask, positionIds }: LlamaForwardOptions = {}): Tensor {
     const start = cache?.length ?? 0;
     const mask = attentionMask && keyMask(attentionMask, ids.shape[0], start + ids.shape[1]);
-    const context: Context = { start, positions: positionIds, mask, cache, rotary: this.rotary };
+    const length = positionIds ? Math.max(...positionIds.data()) + 1 : start + ids.shape[1];
+    const context: Context = { start, positions: positionIds, mask, cache, tables: this.rotary.forward(length) };
     let h = this.embed_tokens.forward(ids);
     for (const layer of this.layers) {
       const input = h;

@@ -103,7 +103,7 @@ describe.skipIf(unbuilt)(`wasmgrad${unbuilt ? `: ${unbuilt}` : ""}`, () => {
       sent = true;
       setTimeout(interrupt, 300);
     });
-    expect(code).toBe(0);
+    expect(code).toBe(130);
     expect(stderr).toContain("interrupted");
     expect(stdout).toContain("validation loss after");
     expect(readdirSync(at("cut")).sort()).toEqual(["adapter", "merged", "report.html"]);
@@ -130,6 +130,12 @@ describe.skipIf(unbuilt)(`wasmgrad${unbuilt ? `: ${unbuilt}` : ""}`, () => {
       [finetune("--model", model, "--data", at("text.txt"), "--rank", "0"), /--rank.*whole number from 1/],
       [finetune("--model", model), /--data/],
       [run(["generate", "--model", model]), /--prompt/],
+      [
+        finetune("--model", model, "--data", at("text.txt"), "--out", join(at("text.txt"), "x")),
+        /--out must be a folder.*ENOTDIR/,
+      ],
+      [run([...tiny, "--rank", "999", "--out", at("never")]), /rank of .* must be a whole number from 1 to/],
+      [run(["generate", "--model", model, "--prompt", "a", "--top-k", "3"]), /--temperature above 0/],
       [run(["frobnicate"]), /frobnicate|too many arguments/],
     ];
     for (const [result, message] of cases) {

@@ -89,6 +89,8 @@ describe("adapters from PEFT", () => {
     await expect(load({ use_dora: true })).rejects.toThrow(/use_dora = true/);
     await expect(load({ bias: "all", modules_to_save: ["lm_head"] })).rejects.toThrow(/modules_to_save.*|bias = "all"/);
     await expect(load({ invented_feature: 3 })).rejects.toThrow(/invented_feature = 3/);
+    await expect(load({ init_lora_weights: "pissa" })).rejects.toThrow(/init_lora_weights = "pissa"/);
+    await expect(load({ target_modules: null })).rejects.toThrow(/must have target_modules/);
     await expect(load({ peft_type: "IA3" })).rejects.toThrow(/peft_type/);
     await expect(load({ rank_pattern: {} })).rejects.toThrow(
       /q_proj\.lora_A\.weight must have shape \[3, 24\], has \[2, 24\]/,
@@ -188,7 +190,9 @@ describe("lora.apply", () => {
     expect(apply({ rank: 8 })).toThrow(/options must be .*got rank/);
     expect(apply({ dropout: 1 })).toThrow(/dropout/);
     expect(memoryStats()).toMatchObject({ liveBytes: before.liveBytes, liveTensors: before.liveTensors });
-    const handle = lora.apply(model);
+    expect(apply({ targetModules: "q_proj" })).toThrow(/must be a list of names, a RegExp or "all-linear"/);
+    const handle = lora.apply(model, { r: undefined });
+    expect(() => lora.apply(model.model, {})).toThrow(/no adapter yet, got layers\.0/);
     expect(apply({})).toThrow(/detach\(\) it first/);
     handle.detach();
   });

@@ -81,6 +81,42 @@ describe("Llama", () => {
       cache.dispose();
     }));
 
+  test("padding that the mask hides, with positions that skip it, leaves the logits of a text as they are", () =>
+    withModel((model) =>
+      scope(() => {
+        const text = golden.ids[0].slice(0, 5);
+        const V = golden.config.vocab_size;
+        const plain = model.forward(tensor([text], { dtype: "int32" })).data();
+        const padded = model.forward(tensor([[9, 9, 9, ...text]], { dtype: "int32" }), {
+          attentionMask: tensor([[0, 0, 0, 1, 1, 1, 1, 1]]),
+          positionIds: tensor([[0, 0, 0, 0, 1, 2, 3, 4]], { dtype: "int32" }),
+        });
+        expectClose(padded.data().subarray(3 * V), plain, { absolute: 1e-5 }, "padded");
+        expect(() => model.forward(ids(), { attentionMask: tensor([[1]]) })).toThrow(
+          /attentionMask must have shape \[3, 12\]/,
+        );
+      }),
+    ));
+
+  test("a cache in training is an error, since no gradient would flow through it", () =>
+    withModel((model) => {
+      const cache = new models.KeyValueCache();
+      scope(() => expect(() => model.forward(ids(), { cache })).toThrow(/noGrad/));
+      cache.dispose();
+    }));
+
+  test("a hook's own tensor is not the model's to free", () =>
+    withModel((model) =>
+      scope(() => {
+        const mine = tensor(new Float32Array(3 * 12 * 24), { shape: [3, 12, 24] });
+        const remove = model.model.layers.at(0).registerForwardHook(() => mine);
+        const first = model.forward(ids()).data();
+        expect([...model.forward(ids()).data()]).toEqual([...first]);
+        expect(mine.size).toBe(3 * 12 * 24);
+        remove();
+      }),
+    ));
+
   test("sampling repeats with its seed and stops at a stop token", () =>
     withModel(async (model) => {
       const sampled = (seed: number) =>
@@ -136,6 +172,8 @@ describe("Llama", () => {
     await expect(load(config({ rope_scaling: { rope_type: "llama3" } }))).rejects.toThrow(
       /rope type must be "default" in this version, got "llama3"/,
     );
+    await expect(load(config({ rope_parameters: { rope_type: "yarn" } }))).rejects.toThrow(/rope type/);
+    await expect(load(config({ model_type: "granite" }))).rejects.toThrow(/model_type must be "llama"/);
     await expect(load({ "config.json": files["config.json"] })).rejects.toThrow(/must include model\.safetensors/);
     await expect(load({ ...files, "config.json": "{" })).rejects.toThrow(/config\.json must be JSON/);
     expect(memoryStats()).toMatchObject({ liveBytes: before.liveBytes, liveTensors: before.liveTensors });

@@ -64,6 +64,16 @@ describe("Module", () => {
     });
   });
 
+  test("loadStateDict takes no other type for a parameter", () => {
+    scope(() => {
+      const net = new Net();
+      const state = { ...net.stateDict(), "blocks.0.weight": tensor(new Int32Array([1, 2])) };
+      expect(() => net.loadStateDict(state)).toThrow(/blocks\.0\.weight must have dtype float32, has int32/);
+      expect(() => new nn.Parameter(tensor(new Int32Array([1])))).toThrow(/float32, got int32/);
+      net.dispose();
+    });
+  });
+
   test("loadStateDict reports every wrong key at once and copies nothing", () => {
     scope(() => {
       const net = new Net();
