@@ -22,6 +22,11 @@ export function denseStrides(shape: Shape): number[] {
   return strides;
 }
 
+/** The index in each dimension of the element that is number `i` in row-major order. */
+export function positionOf(shape: Shape, i: number): number[] {
+  return denseStrides(shape).map((stride, d) => Math.floor(i / stride) % shape[d]);
+}
+
 /** Whether elements lie in row-major order without gaps; strides of extents 1 (and of empty tensors) don't matter. */
 export function isDense(shape: Shape, strides: Strides): boolean {
   let stride = 1;

@@ -3,7 +3,7 @@ import { dense } from "../copy.js";
 import { checkOptions, ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
 import { scope } from "../scope.js";
-import { denseStrides, type Shape, sameShape } from "../shape.js";
+import { positionOf, type Shape, sameShape } from "../shape.js";
 import { alias, empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 import { nullPtr, type Ptr } from "../wasm/memory.js";
@@ -92,9 +92,8 @@ function classRows(op: string, input: Tensor, target: Tensor, options: NLLLossOp
   const [x, t] = [dense(last), dense(target)];
   const bad = kernels.firstBadTarget(t.ptr, t.size, classes, ignore);
   if (bad >= 0) {
-    const position = denseStrides(t.shape).map((stride, d) => Math.floor(bad / stride) % t.shape[d]);
     throw new Error(
-      `${op}: targets must be from 0 to ${classes - 1} or ignoreIndex ${ignore}, got ${t.data()[bad]} at ${showShape(position)}`,
+      `${op}: targets must be from 0 to ${classes - 1} or ignoreIndex ${ignore}, got ${t.data()[bad]} at ${showShape(positionOf(t.shape, bad))}`,
     );
   }
   const factors = weight ? dense(weight) : null;

@@ -2,7 +2,7 @@
 import { clone, copyInto, dense } from "../copy.js";
 import { ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
-import { type Dim, denseStrides, normalizeDim, type Shape, sameShape, sizeOf } from "../shape.js";
+import { type Dim, normalizeDim, positionOf, type Shape, sameShape, sizeOf } from "../shape.js";
 import { alias, empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 import { int32View } from "../wasm/memory.js";
@@ -181,7 +181,6 @@ function checkIndex(op: string, index: Tensor, d: number, x: Tensor): void {
 function checkIndices(what: string, index: Tensor, count: number): void {
   const at = kernels.firstOutOfRange(index.ptr, index.size, count);
   if (at < 0) return;
-  const position = denseStrides(index.shape).map((stride, d) => Math.floor(at / stride) % index.shape[d]);
   const got = int32View(index.ptr, index.size)[at];
-  throw new Error(`${what} must be from 0 to ${count - 1}, got ${got} at ${showShape(position)}`);
+  throw new Error(`${what} must be from 0 to ${count - 1}, got ${got} at ${showShape(positionOf(index.shape, at))}`);
 }

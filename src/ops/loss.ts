@@ -3,7 +3,7 @@ import { dense } from "../copy.js";
 import { checkOptions, ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
 import { scope } from "../scope.js";
-import { broadcastShapes, denseStrides, sameShape } from "../shape.js";
+import { broadcastShapes, positionOf, sameShape } from "../shape.js";
 import { alias, empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 import { nullPtr, type Ptr } from "../wasm/memory.js";
@@ -200,8 +200,7 @@ function checkPair(op: string, input: Tensor, target: Tensor): void {
 function checkProbabilities(op: string, x: Tensor): void {
   const at = kernels.firstImprobable(x.ptr, x.size);
   if (at < 0) return;
-  const position = denseStrides(x.shape).map((stride, d) => Math.floor(at / stride) % x.shape[d]);
-  throw new Error(`${op}: the input must be from 0 to 1, got ${x.data()[at]} at ${showShape(position)}`);
+  throw new Error(`${op}: the input must be from 0 to 1, got ${x.data()[at]} at ${showShape(positionOf(x.shape, at))}`);
 }
 
 function weightFor(op: string, weight: Tensor, { shape }: Tensor): Tensor {
