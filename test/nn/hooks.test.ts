@@ -91,6 +91,26 @@ describe("backward hooks", () => {
       layer.dispose();
     }));
 
+  test("of every layer of a chain run from the last to the first, and change no gradient", () =>
+    scope(() => {
+      const model = new nn.Sequential(new nn.Linear(2, 3), new nn.Identity(), new nn.Tanh(), new nn.Linear(3, 1));
+      const x = tensor([[1, -2]]);
+      const gradients = () => {
+        model.zeroGrad();
+        model.forward(x).sum().backward();
+        return model.parameters().map((p) => [...(p.grad as Tensor).data()]);
+      };
+      const plain = gradients();
+      const order: string[] = [];
+      for (const [path, module] of model.namedModules()) {
+        module.registerBackwardHook(() => void order.push(path || "all"));
+      }
+      expect(gradients()).toEqual(plain);
+      // No input of the first layer, nor of the whole, wants a gradient: their outputs' is what they see.
+      expect(order).toEqual(["all", "3", "2", "1", "0"]);
+      model.dispose();
+    }));
+
   test("leave nothing behind", () => {
     const layer = new nn.Linear(2, 2);
     layer.registerBackwardHook((_, [g]) => [F.mul(g as Tensor, 2)]);
