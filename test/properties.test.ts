@@ -68,17 +68,19 @@ const pairs = shapes.chain((shape) => {
 });
 
 describe("broadcasting", () => {
-  const operations = {
-    add: (a: number, b: number) => a + b,
-    sub: (a: number, b: number) => a - b,
-    mul: (a: number, b: number) => a * b,
-    maximum: Math.max,
+  const operations: Record<string, [op: (a: Tensor, b: Tensor) => Tensor, f: (a: number, b: number) => number]> = {
+    add: [F.add, (a, b) => a + b],
+    sub: [F.sub, (a, b) => a - b],
+    mul: [F.mul, (a, b) => a * b],
+    maximum: [F.maximum, Math.max],
+    lt: [F.lt, (a, b) => Number(a < b)],
+    where: [(a, b) => F.where(F.gt(a, b), a, b), Math.max],
   };
-  for (const [name, f] of Object.entries(operations)) {
+  for (const [name, [op, f]] of Object.entries(operations)) {
     test(`${name} of any two shapes and views`, () =>
       holds(pairs, ([left, right]) => {
         const [a, b] = [make(left).x, make(right).x];
-        const y = F[name as keyof typeof operations](a, b);
+        const y = op(a, b);
         const expected = zip(read(a), read(b), f);
         expect(y.shape).toEqual([...expected.shape]);
         expectClose(y.data(), expected.data);
