@@ -36,3 +36,19 @@ export class Storage {
     if (--this.holders === 0 && this.isValid) release(this.ptr, this.bytes);
   }
 }
+
+const ranges: Partial<Record<DType, readonly [number, number]>> = { int32: [-2147483648, 2147483647], uint8: [0, 255] };
+
+/** Integers must be whole and within their type's range. */
+export function checkValues(op: string, values: ArrayLike<number>, dtype: DType): void {
+  const range = ranges[dtype];
+  if (!range || values instanceof (dtype === "int32" ? Int32Array : Uint8Array)) return;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (!Number.isInteger(value) || value < range[0] || value > range[1]) {
+      throw new Error(
+        `${op}: ${dtype} values must be whole numbers from ${range[0]} to ${range[1]}, got ${value} at ${i}`,
+      );
+    }
+  }
+}

@@ -7,7 +7,7 @@ import { formatTensor } from "./format.js";
 import type { GraphNode, Lifetime } from "./graph.js";
 import { currentScope, moveTo, Owned, type Scope } from "./scope.js";
 import { denseStrides, isDense, type Shape, type Strides, sizeOf } from "./shape.js";
-import { bytesPerElement, type DType, Storage } from "./storage.js";
+import { bytesPerElement, checkValues, type DType, Storage } from "./storage.js";
 import { float32View, int32View, offsetBy, type Ptr, uint8View } from "./wasm/memory.js";
 
 export type TypedArray = Float32Array | Int32Array | Uint8Array;
@@ -135,14 +135,16 @@ export class Tensor extends Owned {
   set(data: ArrayLike<number>): this {
     if (data.length !== this.size) throw new Error(`set: data must have ${this.size} values, got ${data.length}`);
     if (!this.isDense) throw new Error("set: the tensor must be dense, got a strided view; use copy_");
-    viewElements(this.ptr, this.dtype, this.size).set(data);
+    checkValues(this.op, data, this.dtype);
+    viewElements(this.ptr, this.dtype, this.size).set(this.dtype === "bool" ? Array.from(data, truth) : data);
     this.storage.version++;
     return this;
   }
 
   /** @internal Overwrites every element of a dense tensor. */
   fillWith(value: number): this {
-    viewElements(this.ptr, this.dtype, this.size).fill(value);
+    checkValues("fill_", [value], this.dtype);
+    viewElements(this.ptr, this.dtype, this.size).fill(this.dtype === "bool" ? truth(value) : value);
     this.storage.version++;
     return this;
   }
@@ -194,6 +196,11 @@ export class Tensor extends Owned {
 }
 
 Object.defineProperty(Tensor.prototype, Symbol.for("nodejs.util.inspect.custom"), { value: Tensor.prototype.toString });
+
+/** How a bool is stored: whatever is not 0 is true. */
+function truth(value: number): 0 | 1 {
+  return value ? 1 : 0;
+}
 
 function viewElements(ptr: Ptr, dtype: DType, length: number): TypedArray {
   if (dtype === "float32") return float32View(ptr, length);

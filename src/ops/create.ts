@@ -2,7 +2,7 @@
 import { ShapeError, showShape } from "../errors.js";
 import { nextStream } from "../random.js";
 import { checkShape, type Shape, sameShape, sizeOf } from "../shape.js";
-import type { DType } from "../storage.js";
+import { checkValues, type DType } from "../storage.js";
 import { empty, type NestedArray, type Tensor, type TypedArray } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 import { float32View, int32View } from "../wasm/memory.js";
@@ -29,7 +29,6 @@ export function tensor(data: TensorData, options: TensorOptions & { shape?: Shap
   if (values.length !== sizeOf(shape)) {
     throw new ShapeError(`tensor: the data must fill shape ${showShape(shape)}, got ${values.length} values`);
   }
-  checkRange(values, dtype);
   return empty(shape, dtype).set(values).requiresGrad_(requiresGrad);
 }
 
@@ -47,7 +46,7 @@ export function full(
   { dtype = "float32", requiresGrad = false }: TensorOptions = {},
 ): Tensor {
   checkShape("full", shape);
-  checkRange([value], dtype);
+  checkValues("full", [value], dtype);
   return empty(shape, dtype).fillWith(value).requiresGrad_(requiresGrad);
 }
 
@@ -83,7 +82,7 @@ export function randn(shape: Shape, { requiresGrad = false }: RandomOptions = {}
 /** Independent whole numbers (int32) from `low` to `high` − 1. */
 export function randint(low: number, high: number, shape: Shape): Tensor {
   checkShape("randint", shape);
-  checkRange([low, high - 1], "int32");
+  checkValues("randint", [low, high - 1], "int32");
   if (low >= high) throw new Error(`randint: low must be below high, got ${low} and ${high}`);
   const y = empty(shape, "int32");
   kernels.philox(y.ptr, y.size, ...nextStream(y.size), 0, 0);
@@ -153,19 +152,4 @@ function flatten(data: TensorData): ArrayLike<number> {
   };
   walk(data);
   return flat;
-}
-
-const ranges: Partial<Record<DType, [number, number]>> = { int32: [-2147483648, 2147483647], uint8: [0, 255] };
-
-function checkRange(values: ArrayLike<number>, dtype: DType): void {
-  const range = ranges[dtype];
-  if (!range || values instanceof Int32Array || values instanceof Uint8Array) return;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i];
-    if (!Number.isInteger(value) || value < range[0] || value > range[1]) {
-      throw new Error(
-        `tensor: ${dtype} values must be whole numbers from ${range[0]} to ${range[1]}, got ${value} at ${i}`,
-      );
-    }
-  }
 }
