@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+const missingDigits = existsSync("../shared/data/mnist10k-images.idx3-ubyte")
+  ? false
+  : "../shared (handwritten digits) is not beside the project";
 const built = existsSync("dist/node/index.js");
 
 describe.skipIf(!built)("the examples, run small (need dist: npm run build)", { timeout: 60_000 }, () => {
@@ -65,5 +68,14 @@ describe.skipIf(!built)("the examples, run small (need dist: npm run build)", { 
     // So early, the exponential is still off at its end, where there are few samples.
     for (const error of errors.slice(0, 2)) expect(error).toBeLessThan(0.1);
     expect(svg).toContain("third edge");
+  });
+
+  test.skipIf(missingDigits)("mnist: learns from a few digits already", async () => {
+    const { stdout, svg } = await run("mnist", "--train", "1000", "--test", "400", "--epochs", "2");
+    const [[mlp]] = numbersIn(stdout, /MLP: (\S+) % of 400/g);
+    const [[cnn]] = numbersIn(stdout, /CNN: (\S+) % of 400/g);
+    expect(mlp).toBeGreaterThan(60);
+    expect(cnn).toBeGreaterThan(75);
+    expect(svg).toContain("digits that the CNN took for others");
   });
 });
