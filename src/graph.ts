@@ -1,6 +1,6 @@
 /** Recording operations and walking them backward. Knows tensors, and no operation. */
 import { accumulate, clone } from "./copy.js";
-import { showShape } from "./errors.js";
+import { checkOptions, showShape } from "./errors.js";
 import { currentScope, moveTo, rejectThenable, Scope, scope } from "./scope.js";
 import { sameShape } from "./shape.js";
 import type { Storage } from "./storage.js";
@@ -181,8 +181,8 @@ export interface BackwardOptions {
  *
  * @param gradient d(objective)/d`output`; may be left out where `output` has one element
  */
-export function backward(output: Tensor, gradient?: Tensor, { retainGraph = false }: BackwardOptions = {}): void {
-  walk("backward", output, gradient, retainGraph, accumulateGrad);
+export function backward(output: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
+  walk("backward", output, gradient, retainsGraph("backward", options), accumulateGrad);
 }
 
 /** The gradients of `output` with respect to `inputs`, without touching any `.grad`; zeros where there is no path. */
@@ -190,8 +190,9 @@ export function grad(
   output: Tensor,
   inputs: readonly Tensor[],
   gradOutput?: Tensor,
-  { retainGraph = false }: BackwardOptions = {},
+  options: BackwardOptions = {},
 ): Tensor[] {
+  const retainGraph = retainsGraph("autograd.grad", options);
   for (const [i, input] of inputs.entries()) {
     if (!input.requiresGrad)
       throw new Error(`autograd.grad: inputs must require gradients, got input ${i} that does not`);
@@ -203,6 +204,15 @@ export function grad(
   };
   walk("autograd.grad", output, gradOutput, retainGraph, sink, sink);
   return results;
+}
+
+function retainsGraph(op: string, options: BackwardOptions): boolean {
+  if ("createGraph" in options)
+    throw new Error(
+      `${op}: gradients must be of first order, got createGraph; higher-order gradients are not supported`,
+    );
+  checkOptions(op, options, ["retainGraph"]);
+  return options.retainGraph ?? false;
 }
 
 /** Visits the nodes from `output` down, newest first: every consumer comes before what it consumed. */

@@ -150,6 +150,66 @@ describe("graph", () => {
     });
   });
 
+  test("autograd.grad: the output itself, a leaf as output, the same input twice, a view of an input", () => {
+    scope(() => {
+      const x = tensor([1, 2], { requiresGrad: true });
+      const y = F.mul(x, 3);
+      const seed = tensor([5, 7]);
+      const [dy, dx, again] = autograd.grad(y, [y, x, x], seed);
+      expect([dy.toArray(), dx.toArray(), again.toArray()]).toEqual([
+        [5, 7],
+        [15, 21],
+        [15, 21],
+      ]);
+      seed.fill_(0);
+      dx.fill_(0);
+      expect([dy.toArray(), again.toArray()]).toEqual([
+        [5, 7],
+        [15, 21],
+      ]);
+      expect(autograd.grad(x, [x], tensor([1, 1]))[0].toArray()).toEqual([1, 1]);
+      const part = F.narrow(x, 0, 1, 1);
+      expect(autograd.grad(F.sum(F.square(part)), [x, part]).map((g) => g.toArray())).toEqual([[0, 4], [4]]);
+      expect(x.grad).toBeNull();
+    });
+  });
+
+  test("autograd.grad frees the graph unless told to retain it, and leaves no tensor behind", () => {
+    const before = memoryStats();
+    scope(() => {
+      const x = tensor([2], { requiresGrad: true });
+      const y = F.square(x);
+      expect(autograd.grad(y, [x], undefined, { retainGraph: true })[0].item()).toBe(4);
+      expect(autograd.grad(y, [x])[0].item()).toBe(4);
+      expect(() => autograd.grad(y, [x])).toThrow("autograd.grad: the graph must still hold what it saved");
+    });
+    const { liveBytes, liveTensors } = memoryStats();
+    expect([liveBytes, liveTensors]).toEqual([before.liveBytes, before.liveTensors]);
+  });
+
+  test("higher-order gradients are an error that says so", () => {
+    scope(() => {
+      const x = tensor([1, 2], { requiresGrad: true });
+      const higher = /higher-order gradients are not supported/;
+      const createGraph = { createGraph: true } as object;
+      expect(() => autograd.grad(F.sum(x), [x], undefined, createGraph)).toThrow(higher);
+      expect(() => F.sum(x).backward(undefined, createGraph)).toThrow(higher);
+      expect(() => autograd.grad(F.mul(x, 2), [x], F.mul(x, 1))).toThrow(higher);
+      const [dx] = autograd.grad(F.sum(F.square(x)), [x]);
+      expect(dx.requiresGrad).toBe(false);
+      expect(() => autograd.grad(F.sum(dx), [x])).toThrow(
+        "autograd.grad: the output must depend on a tensor that requires a gradient",
+      );
+      expect(() => autograd.grad(F.sum(x), [tensor([1])])).toThrow(
+        "autograd.grad: inputs must require gradients, got input 0 that does not",
+      );
+      expect(() => autograd.grad(F.mul(x, 2), [x])).toThrow("autograd.grad: the output must have one element");
+      expect(() => F.sum(x).backward(undefined, { retain: true } as object)).toThrow(
+        "backward: options must be retainGraph, got retain",
+      );
+    });
+  });
+
   test("errors name what must hold", () => {
     scope(() => {
       const x = tensor([1, 2], { requiresGrad: true });
