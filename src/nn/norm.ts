@@ -1,3 +1,4 @@
+import { checkOptions } from "../errors.js";
 import { ones, zeros } from "../ops/create.js";
 import { groupNorm, layerNorm, rmsNorm } from "../ops/norm.js";
 import { scope } from "../scope.js";
@@ -19,8 +20,10 @@ export class LayerNorm extends Module {
   readonly weight: Parameter | null;
   readonly bias: Parameter | null;
 
-  constructor(shape: number | Shape, { eps = 1e-5, bias = true, elementwiseAffine = true }: LayerNormOptions = {}) {
+  constructor(shape: number | Shape, options: LayerNormOptions = {}) {
     super();
+    checkOptions("LayerNorm", options, ["eps", "bias", "elementwiseAffine"]);
+    const { eps = 1e-5, bias = true, elementwiseAffine = true } = options;
     this.normalizedShape = typeof shape === "number" ? [shape] : shape;
     this.eps = eps;
     this.weight = elementwiseAffine ? scope(() => new Parameter(ones(this.normalizedShape))) : null;
@@ -46,8 +49,10 @@ export class RMSNorm extends Module {
   readonly eps: number;
   readonly weight: Parameter;
 
-  constructor(shape: number | Shape, { eps = 1.1920929e-7 }: { eps?: number } = {}) {
+  constructor(shape: number | Shape, options: { eps?: number } = {}) {
     super();
+    checkOptions("RMSNorm", options, ["eps"]);
+    const { eps = 1.1920929e-7 } = options;
     this.normalizedShape = typeof shape === "number" ? [shape] : shape;
     this.eps = eps;
     this.weight = scope(() => new Parameter(ones(this.normalizedShape)));
@@ -71,9 +76,11 @@ export class GroupNorm extends Module {
   constructor(
     readonly groups: number,
     readonly channels: number,
-    { eps = 1e-5, affine = true }: { eps?: number; affine?: boolean } = {},
+    options: { eps?: number; affine?: boolean } = {},
   ) {
     super();
+    checkOptions("GroupNorm", options, ["eps", "affine"]);
+    const { eps = 1e-5, affine = true } = options;
     if (!(Number.isInteger(groups) && groups > 0 && channels % groups === 0))
       throw new Error(`GroupNorm: groups must divide the ${channels} channels, got ${groups}`);
     this.eps = eps;

@@ -1,4 +1,5 @@
 /** Pooling, and what stands between it and a linear layer. */
+import { checkOptions } from "../errors.js";
 import type { PerDim } from "../ops/conv.js";
 import { type AvgPoolOptions, adaptiveAvgPool2d, avgPool2d, type MaxPoolOptions, maxPool2d } from "../ops/pooling.js";
 import { flatten } from "../ops/view.js";
@@ -62,8 +63,10 @@ export class Flatten extends Module {
   readonly startDim: Dim;
   readonly endDim: Dim;
 
-  constructor({ startDim = 1, endDim = -1 }: { startDim?: Dim; endDim?: Dim } = {}) {
+  constructor(options: { startDim?: Dim; endDim?: Dim } = {}) {
     super();
+    checkOptions("Flatten", options, ["startDim", "endDim"]);
+    const { startDim = 1, endDim = -1 } = options;
     this.startDim = startDim;
     this.endDim = endDim;
   }

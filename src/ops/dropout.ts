@@ -20,7 +20,9 @@ export interface DropoutOptions {
  * y = x / (1 − p) with probability 1 − p, else 0. Backward draws the mask again instead of keeping it.
  * Source: Srivastava et al. 2014
  */
-export function dropout(x: Tensor, { p = 0.5, training = true }: DropoutOptions = {}): Tensor {
+export function dropout(x: Tensor, options: DropoutOptions = {}): Tensor {
+  checkOptions("dropout", options, ["p", "training"]);
+  const { p = 0.5, training = true } = options;
   if (!(p >= 0 && p <= 1)) throw new Error(`dropout: p must be from 0 to 1, got ${p}`);
   checkDtype("dropout", "the operand", x, "float32");
   if (!training || p === 0) return x;

@@ -30,11 +30,9 @@ export interface RMSNormOptions {
  * @param normalizedShape the last dimensions of `x`, and the shape of weight and bias
  * Source: Ba et al. 2016; torch.nn.functional.layer_norm
  */
-export function layerNorm(
-  x: Tensor,
-  normalizedShape: Shape,
-  { weight, bias, eps = 1e-5 }: LayerNormOptions = {},
-): Tensor {
+export function layerNorm(x: Tensor, normalizedShape: Shape, options: LayerNormOptions = {}): Tensor {
+  checkOptions("layerNorm", options, ["weight", "bias", "eps"]);
+  const { weight, bias, eps = 1e-5 } = options;
   const { rows, cols } = rowsOf("layerNorm", x, normalizedShape, weight, bias);
   const a = dense(x);
   // the kernel takes a bias with a weight
@@ -64,11 +62,9 @@ export function layerNorm(
  * @param normalizedShape the last dimensions of `x`, and the shape of weight
  * Source: Zhang & Sennrich 2019; torch.nn.functional.rms_norm
  */
-export function rmsNorm(
-  x: Tensor,
-  normalizedShape: Shape,
-  { weight, eps = 1.1920929e-7 }: RMSNormOptions = {},
-): Tensor {
+export function rmsNorm(x: Tensor, normalizedShape: Shape, options: RMSNormOptions = {}): Tensor {
+  checkOptions("rmsNorm", options, ["weight", "eps"]);
+  const { weight, eps = 1.1920929e-7 } = options;
   const { rows, cols } = rowsOf("rmsNorm", x, normalizedShape, weight);
   const a = dense(x);
   const w = weight && dense(weight);

@@ -1,35 +1,40 @@
 import { describe, expect, test } from "vitest";
 import { F, scope, tensor } from "../../src/index.js";
 import { checkOp, expectClose } from "../support/checkOp.js";
-import { at, build, type Nd } from "../support/reference.js";
+import { at, build, type Nd, nd } from "../support/reference.js";
 
 const cols = [1, 3, 4, 5, 7, 16, 17, 64, 70];
 const withAffine = cols.map((n) => [[3, n], [n], [n]]);
 
-/** Mean and variance of each row of the last dimension. */
-function moments(x: Nd, index: number[]): { mean: number; variance: number; square: number } {
+/** Mean, variance and mean square of each row of the last dimension. */
+function moments(x: Nd): { mean: number; variance: number; square: number }[] {
   const n = x.shape[x.shape.length - 1];
-  const row = Array.from({ length: n }, (_, j) => at(x, [...index.slice(0, -1), j]));
-  const mean = row.reduce((sum, v) => sum + v, 0) / n;
-  return {
-    mean,
-    variance: row.reduce((sum, v) => sum + (v - mean) * (v - mean), 0) / n,
-    square: row.reduce((sum, v) => sum + v * v, 0) / n,
-  };
-}
-
-function layerNorm(x: Nd, weight?: Nd, bias?: Nd, eps = 1e-5): Nd {
-  return build(x.shape, (index) => {
-    const { mean, variance } = moments(x, index);
-    const normal = (at(x, index) - mean) / Math.sqrt(variance + eps);
-    return normal * (weight ? at(weight, index) : 1) + (bias ? at(bias, index) : 0);
+  return Array.from({ length: x.data.length / n }, (_, i) => {
+    const row = x.data.subarray(i * n, (i + 1) * n);
+    const mean = row.reduce((sum, v) => sum + v, 0) / n;
+    const variance = row.reduce((sum, v) => sum + (v - mean) * (v - mean), 0) / n;
+    return { mean, variance, square: row.reduce((sum, v) => sum + v * v, 0) / n };
   });
 }
 
-function rmsNorm(x: Nd, weight?: Nd, eps = 1.1920929e-7): Nd {
-  return build(
+function layerNorm(x: Nd, weight?: Nd, bias?: Nd, eps = 1e-5): Nd {
+  const n = x.shape[x.shape.length - 1];
+  const rows = moments(x);
+  return nd(
     x.shape,
-    (index) => (at(x, index) / Math.sqrt(moments(x, index).square + eps)) * (weight ? at(weight, index) : 1),
+    x.data.map((v, i) => {
+      const { mean, variance } = rows[Math.floor(i / n)];
+      return ((v - mean) / Math.sqrt(variance + eps)) * (weight?.data[i % n] ?? 1) + (bias?.data[i % n] ?? 0);
+    }),
+  );
+}
+
+function rmsNorm(x: Nd, weight?: Nd, eps = 1.1920929e-7): Nd {
+  const n = x.shape[x.shape.length - 1];
+  const rows = moments(x);
+  return nd(
+    x.shape,
+    x.data.map((v, i) => (v / Math.sqrt(rows[Math.floor(i / n)].square + eps)) * (weight?.data[i % n] ?? 1)),
   );
 }
 
@@ -188,6 +193,8 @@ describe("normalization", () => {
       expect(() => F.groupNorm(x, 3, { bias: tensor([1]) })).toThrow("weight and bias must have shape [3], got [1]");
       expect(() => F.groupNorm(tensor([1]), 1)).toThrow("the input must be [N, C, …], got [1]");
       expect(() => F.normalize(x, { p: 0 })).toThrow("normalize: p must be from 1 to Infinity, got 0");
+      expect(() => F.layerNorm(x, [3], { epsilon: 3 } as object)).toThrow("layerNorm: options must be");
+      expect(() => F.rmsNorm(x, [3], { bias: x } as object)).toThrow("rmsNorm: options must be weight, eps, got bias");
       expect(() => F.normalize(x, { dims: 3 } as object)).toThrow("got dims");
     }));
 });
