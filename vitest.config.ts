@@ -8,6 +8,9 @@ const suite = {
   setupFiles: ["test/support/setup.ts"],
   // One module graph, and one WebAssembly instance, for all the files that a worker runs.
   isolate: false,
+  // A busy machine is no failure.
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
 };
 
 // Node 20 has relaxed SIMD behind a flag of V8.
