@@ -1,6 +1,8 @@
 /** GFLOP/s of the matrix product, and its share of what multiply-adds in registers reach at the same moment. */
-import { kernels } from "../src/wasm/kernels.js";
-import { allocate, float32View, nullPtr, workspace } from "../src/wasm/memory.js";
+import { relaxedSimd } from "wasm-feature-detect";
+import { shutdown } from "../src/runtime.js";
+import { kernels, type SimdOption } from "../src/wasm/kernels.js";
+import { allocate, float32View, nullPtr } from "../src/wasm/memory.js";
 import { ceiling, interleave, median, start, table } from "./harness.js";
 
 interface Product {
@@ -62,7 +64,7 @@ function prepare({ batch = 1, m, k, n, layout }: Product): () => void {
   const a = random(batch * m * k);
   const b = random(batch * k * n);
   const c = allocate(4 * batch * m * n);
-  const work = workspace(kernels.matmulWorkspace(m, k, n));
+  const work = allocate(kernels.matmulWorkspace(m, k, n));
   const run = () =>
     kernels.matmul(c, a, b, nullPtr, work, batch, m, k, n, m * n, n, m * k, aRow, aCol, k * n, bRow, bCol, 1, 0);
   run();
@@ -77,18 +79,21 @@ function prepare({ batch = 1, m, k, n, layout }: Product): () => void {
   return run;
 }
 
-const best = await ceiling(await start());
-const wanted = process.env.ONLY
-  ? products.filter((p) => `${p.batch ?? 1}x${p.m}x${p.k}x${p.n}`.match(process.env.ONLY!))
-  : products;
-const timed = interleave(wanted.map(prepare), best.run);
-const rows = wanted.map(({ batch = 1, m, k, n, layout }, i) => {
-  const flops = 2 * batch * m * k * n;
-  const { seconds, yardstick } = timed[i];
-  const share = median(seconds.map((s, round) => flops / s / (best.flops / yardstick[round])));
-  const shape = `${batch > 1 ? `${batch} × ` : ""}${m} × ${k} × ${n}`;
-  return [shape, layout, (flops / median(seconds) / 1e9).toFixed(1), `${(100 * share).toFixed(0)} %`];
-});
-const all = median(timed.flatMap(({ yardstick }) => yardstick));
-console.log(`multiply-adds in registers: ${(best.flops / all / 1e9).toFixed(1)} GFLOP/s\n`);
-console.log(table([["m × k × n", "layout", "GFLOP/s", "of ceiling"], ...rows]));
+async function report(simd: SimdOption): Promise<void> {
+  const best = await ceiling(await start(simd));
+  const timed = interleave(products.map(prepare), best.run);
+  const rows = products.map(({ batch = 1, m, k, n, layout }, i) => {
+    const flops = 2 * batch * m * k * n;
+    const { seconds, yardstick } = timed[i];
+    const share = median(seconds.map((s, round) => flops / s / (best.flops / yardstick[round])));
+    const shape = `${batch > 1 ? `${batch} × ` : ""}${m} × ${k} × ${n}`;
+    return [shape, layout, (flops / median(seconds) / 1e9).toFixed(1), `${(100 * share).toFixed(0)} %`];
+  });
+  const all = median(timed.flatMap(({ yardstick }) => yardstick));
+  console.log(`multiply-adds in registers: ${(best.flops / all / 1e9).toFixed(1)} GFLOP/s`);
+  console.log(`${table([["m × k × n", "layout", "GFLOP/s", "of ceiling"], ...rows])}\n`);
+  await shutdown();
+}
+
+await report("baseline");
+if (await relaxedSimd()) await report("relaxed");

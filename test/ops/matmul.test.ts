@@ -123,6 +123,9 @@ describe("matmul", () => {
     expectProduct([5, 601], [601, 40]);
     expectProduct([20, 30], [30, 1100]);
     expectProduct([1, 300], [300, 1100]);
+    expectProduct([1, 5], [5, 4101]);
+    expectProduct([4, 70], [70, 4101]);
+    expectProduct([5, 601], [601, 450]);
     expectProduct([210, 270], [270, 50]);
     expectProduct([2, 110, 260], [260, 33]);
     expectProduct([3, 200, 20], [3, 20, 34]);
@@ -131,8 +134,8 @@ describe("matmul", () => {
   test("a row of the result has the same bits whatever rows are beside it", () => {
     scope(() => {
       const a = randomTensor([203, 300], 1);
-      const b = randomTensor([300, 70], 2);
-      for (const right of [b, flip(randomTensor([70, 300], 3))]) {
+      const rights = [70, 900].flatMap((n) => [randomTensor([300, n], 2), flip(randomTensor([n, 300], 3))]);
+      for (const right of rights) {
         const all = F.matmul(a, right);
         for (const [start, length] of [
           [0, 1],
