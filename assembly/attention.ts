@@ -27,7 +27,7 @@ import {
   scattered,
   tileBytes,
   transpose,
-} from "./tiles";
+} from "./attentionTiles";
 
 /** Keys per round of the online softmax. */
 const KEYS = 256;

@@ -19,7 +19,7 @@ import {
   tileBytes,
   transpose,
   wide,
-} from "./tiles";
+} from "./attentionTiles";
 
 /** Queries per round. */
 const QUERIES = 64;
