@@ -43,10 +43,10 @@ function declarations() {
 const shared = { bundle: true, format: "esm", splitting: true, target: "es2022", minify: true, legalComments: "none" };
 
 async function bundles() {
-  const library = { ...shared, entryPoints: { index: "src/index.ts" }, sourcemap: true };
+  const published = { ...shared, entryPoints: { index: "src/index.ts" }, sourcemap: true };
   await Promise.all([
-    bundle({ ...library, outdir: "dist/node", platform: "node" }),
-    bundle({ ...library, outdir: "dist/browser", platform: "browser" }),
+    bundle({ ...published, outdir: "dist/node", platform: "node" }),
+    bundle({ ...published, outdir: "dist/browser", platform: "browser" }),
     bundle({
       ...shared,
       entryPoints: { wasmgrad: "src/cli/wasmgrad.ts" },
