@@ -67,8 +67,10 @@ class Heap {
     return address;
   }
 
+  /** From the smallest hole that fits, so that large ones stay whole. */
   private fromHole(size: number): number | undefined {
-    const hole = this.holes.find((h) => h.bytes >= size);
+    let hole: Block | undefined;
+    for (const each of this.holes) if (each.bytes >= size && !(hole && hole.bytes <= each.bytes)) hole = each;
     if (!hole) return undefined;
     const { address } = hole;
     hole.address += size;

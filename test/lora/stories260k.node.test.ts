@@ -48,7 +48,8 @@ describe.skipIf(missingSharedData)(`stories260k${missingSharedData ? `: ${missin
         return loss.item();
       });
       expect(Math.abs(loss - losses[step]), `loss of step ${step}`).toBeLessThan(step < 10 ? 1e-4 : 0.05);
-      if (step === 2) reserved = memoryStats().reservedBytes;
+      // other tests have left the heap in pieces: the first steps may merge and grow it
+      if (step === 10) reserved = memoryStats().reservedBytes;
     });
     expect(memoryStats().reservedBytes).toBe(reserved);
     const after = await evaluate(model, validation, summary.T);
