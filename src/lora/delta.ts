@@ -1,9 +1,7 @@
-import { noGrad } from "../graph.js";
+import { type AdaptableLayer, WeightDelta } from "../nn/delta.js";
 import { kaimingUniform_, zeros_ } from "../nn/init.js";
-import { type Linear, WeightDelta } from "../nn/linear.js";
 import { Parameter } from "../nn/parameter.js";
 import { dropout } from "../ops/dropout.js";
-import { linear, loraLinear } from "../ops/linear.js";
 import { addmm_ } from "../ops/matmul.js";
 import { scope } from "../scope.js";
 import { empty, type Tensor } from "../tensor.js";
@@ -26,7 +24,7 @@ export class LoraDelta extends WeightDelta {
   enabled = true;
   private merged = false;
 
-  constructor(layer: Linear, { rank, scaling, dropout }: LoraDeltaOptions) {
+  constructor(layer: AdaptableLayer, { rank, scaling, dropout }: LoraDeltaOptions) {
     super();
     this.rank = rank;
     this.scaling = scaling;
@@ -35,27 +33,28 @@ export class LoraDelta extends WeightDelta {
     this.lora_B = scope(() => new Parameter(zeros_(empty([layer.outFeatures, rank]))));
   }
 
-  override forward(x: Tensor, { weight, bias }: Linear): Tensor {
-    if (this.merged || !this.enabled) return linear(x, weight, bias ?? undefined);
+  override forward(x: Tensor, layer: AdaptableLayer): Tensor {
+    const bias = layer.bias ?? undefined;
+    if (this.merged || !this.enabled) return layer.product(x, bias);
     const z = dropout(x, { p: this.dropout, training: this.training });
-    return loraLinear(x, z, weight, bias ?? undefined, this.lora_A, this.lora_B, this.scaling);
+    return layer.adaptedProduct(x, z, bias, this.lora_A, this.lora_B, this.scaling);
   }
 
   /** W += ΔW */
-  merge(layer: Linear): void {
+  merge(layer: AdaptableLayer): void {
     if (this.merged) return;
-    this.addTo(layer.weight, this.scaling);
+    this.addTo(layer, this.scaling);
     this.merged = true;
   }
 
   /** W −= ΔW */
-  unmerge(layer: Linear): void {
+  unmerge(layer: AdaptableLayer): void {
     if (!this.merged) return;
-    this.addTo(layer.weight, -this.scaling);
+    this.addTo(layer, -this.scaling);
     this.merged = false;
   }
 
-  private addTo(weight: Tensor, scaling: number): void {
-    noGrad(() => addmm_(weight, this.lora_B, this.lora_A, { alpha: scaling }));
+  private addTo(layer: AdaptableLayer, scaling: number): void {
+    layer.changeWeight((weight) => addmm_(weight, this.lora_B, this.lora_A, { alpha: scaling }));
   }
 }

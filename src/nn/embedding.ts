@@ -1,17 +1,21 @@
 import { copyInto } from "../copy.js";
 import { checkOptions } from "../errors.js";
+import { noGrad } from "../graph.js";
 import { zeros } from "../ops/create.js";
 import { embedding } from "../ops/gather.js";
-import { narrow } from "../ops/view.js";
+import { narrow, transpose } from "../ops/view.js";
 import { scope } from "../scope.js";
 import { empty, type Tensor } from "../tensor.js";
+import { AdaptableLayer } from "./delta.js";
 import { normal_ } from "./init.js";
-import { Module } from "./module.js";
 import { Parameter } from "./parameter.js";
 
 /** Rows of a table [count, dim] by int32 index, initialized from N(0, 1); row `paddingIdx` starts at zero and gets no gradient. */
-export class Embedding extends Module {
+export class Embedding extends AdaptableLayer {
   readonly weight: Parameter;
+  readonly bias = null;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
   readonly paddingIdx: number | undefined;
 
   constructor(
@@ -22,6 +26,8 @@ export class Embedding extends Module {
     super();
     checkOptions("Embedding", options, ["paddingIdx"]);
     const { paddingIdx } = options;
+    this.inFeatures = numEmbeddings;
+    this.outFeatures = embeddingDim;
     this.paddingIdx = paddingIdx;
     this.weight = scope(() => {
       const table = normal_(empty([numEmbeddings, embeddingDim]));
@@ -30,8 +36,24 @@ export class Embedding extends Module {
     });
   }
 
-  override forward(ids: Tensor): Tensor {
+  override product(ids: Tensor): Tensor {
     return embedding(ids, this.weight, { paddingIdx: this.paddingIdx });
+  }
+
+  protected override project(ids: Tensor, a: Tensor): Tensor {
+    return embedding(ids, transpose(a, 0, 1), { paddingIdx: this.paddingIdx });
+  }
+
+  override weightMatrix(): Tensor {
+    return noGrad(() => transpose(this.weight, 0, 1));
+  }
+
+  override get isLookup(): boolean {
+    return true;
+  }
+
+  override get fanInFanOut(): boolean {
+    return true;
   }
 
   protected override describe(): string {

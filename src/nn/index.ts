@@ -10,12 +10,13 @@ export {
   type ConvTransposeLayerOptions,
 } from "./conv.js";
 export { Conv1D } from "./conv1d.js";
+export { AdaptableLayer, type SavedWeight, WeightDelta } from "./delta.js";
 export { Dropout, StochasticDepth } from "./dropout.js";
 export { Embedding } from "./embedding.js";
 export type { BackwardHook, ForwardHook } from "./hooks.js";
 export * as init from "./init.js";
 export { KANLinear, type KANLinearOptions } from "./kan.js";
-export { Linear, WeightDelta } from "./linear.js";
+export { Linear } from "./linear.js";
 export * from "./loss.js";
 export { type Layer, Module } from "./module.js";
 export { GroupNorm, LayerNorm, type LayerNormOptions, RMSNorm } from "./norm.js";

@@ -4,7 +4,7 @@ import { ShapeError, showShape } from "../errors.js";
 import { record, type Vjp } from "../graph.js";
 import { moveTo } from "../scope.js";
 import { type Shape, sameShape } from "../shape.js";
-import { empty, type Tensor } from "../tensor.js";
+import { alias, empty, type Tensor } from "../tensor.js";
 import { type Matrices, multiply, product, transposed } from "./matmul.js";
 import { sumTo } from "./reduce.js";
 
@@ -54,6 +54,34 @@ export function loraLinear(
   ]);
   h.dispose();
   return recorded;
+}
+
+/**
+ * y + scale·h Bᵀ, written over `y`, which is the caller's own and dense: y [..., out], h [..., r], B [out, r]. The result
+ * shares its storage; a `y` whose gradient needs its values makes backward throw.
+ */
+export function addProduct(y: Tensor, h: Tensor, b: Tensor, scale: number): Tensor {
+  const [out, r] = b.shape;
+  const lead = y.shape.slice(0, -1);
+  if (b.ndim !== 2 || !y.isDense || !sameShape(y.shape, [...lead, out]) || !sameShape(h.shape, [...lead, r])) {
+    throw new ShapeError(
+      `addProduct: y [..., out] (dense), h [..., r] and B [out, r] must agree, got ${showShape(y.shape)}, ${showShape(h.shape)} and ${showShape(b.shape)}`,
+    );
+  }
+  const sum = alias(y);
+  multiply(matrices(sum), matrices(h), transposed(b), { alpha: scale, accumulate: true });
+  y.storage.version++;
+  return record(
+    "addProduct",
+    sum,
+    [y, h, b],
+    [h, b],
+    [
+      (dy) => dy,
+      (dy) => timesRows(h, dy, b, scale),
+      (dy) => product(b.shape, transposed(matrices(dy)), matrices(h), scale),
+    ],
+  );
 }
 
 /** x Wᵀ + bias */

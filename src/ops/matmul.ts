@@ -25,7 +25,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   ]);
 }
 
-/** y ← y + α·a·b for matrices, in place; not recorded. */
+/** y ← y + α·a·b for matrices, in place, where the rows of y are dense or its columns are; not recorded. */
 export function addmm_(y: Tensor, a: Tensor, b: Tensor, { alpha = 1 }: { alpha?: number } = {}): Tensor {
   checkOperands("addmm_", a, b);
   if (
@@ -34,16 +34,17 @@ export function addmm_(y: Tensor, a: Tensor, b: Tensor, { alpha = 1 }: { alpha?:
     b.ndim !== 2 ||
     rowsOf(y) !== rowsOf(a) ||
     colsOf(y) !== colsOf(b) ||
-    !y.isDense
+    !y.strides.includes(1)
   ) {
     throw new ShapeError(
-      `addmm_: the result must be a dense matrix of the product's shape, got ${showShape(y.shape)} for ${showShape(a.shape)} @ ${showShape(b.shape)}`,
+      `addmm_: the result must be a matrix with dense rows or columns, of the product's shape, got ${showShape(y.shape)} for ${showShape(a.shape)} @ ${showShape(b.shape)}`,
     );
   }
   if (isRecording() && (y.requiresGrad || a.requiresGrad || b.requiresGrad)) {
     throw new Error("addmm_: no gradient must be recorded, got an operand that requires one; use noGrad");
   }
-  multiply(y, a, b, { alpha, accumulate: true });
+  if (y.strides[1] === 1) multiply(y, a, b, { alpha, accumulate: true });
+  else multiply(transposed(y), transposed(b), transposed(a), { alpha, accumulate: true });
   y.storage.version++;
   return y;
 }

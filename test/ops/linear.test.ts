@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { F, memoryStats, scope, type Tensor, tensor, zeros } from "../../src/index.js";
-import { loraLinear } from "../../src/ops/linear.js";
+import { addProduct, loraLinear } from "../../src/ops/linear.js";
 import { checkOp } from "../support/checkOp.js";
 import { map, matmul, type Nd, random, size, transpose, zip } from "../support/reference.js";
 
@@ -170,6 +170,47 @@ describe("loraLinear", () => {
       expect(call([2, 4], [2, 3], [5, 2])).toThrow(
         "loraLinear: x [..., in] and weight [out, in] must agree, got [2, 4] and [2, 3]",
       );
+    });
+  });
+});
+
+describe("addProduct", () => {
+  const shapes = [
+    [[4], [2], [4, 2]],
+    [
+      [5, 17],
+      [5, 3],
+      [17, 3],
+    ],
+    [
+      [2, 3, 20],
+      [2, 3, 8],
+      [20, 8],
+    ],
+  ];
+
+  test("adds a low-rank product to a result of its own", () => {
+    checkOp({
+      op: (y, h, b) => addProduct(F.add(y, 0), h, b, 0.5),
+      reference: (y, h, b) =>
+        add(
+          y,
+          map(linear(h, b), (v) => 0.5 * v),
+        ),
+      shapes,
+      tolerance,
+    });
+  });
+
+  test("is noticed by a graph that needs what was there, and refuses what does not fit", () => {
+    scope(() => {
+      const y = F.relu(randomTensor([3, 4], 1, true));
+      const sum = addProduct(y, zeros([3, 2]), randomTensor([4, 2], 2, true), 1);
+      expect(() => sum.sum().backward()).toThrow(/changed/);
+      expect(() => addProduct(zeros([3, 4]), zeros([3, 2]), zeros([4, 3]), 1)).toThrow(
+        "addProduct: y [..., out] (dense), h [..., r] and B [out, r] must agree, got [3, 4], [3, 2] and [4, 3]",
+      );
+      expect(() => addProduct(F.transpose(zeros([4, 3]), 0, 1), zeros([3, 2]), zeros([4, 2]), 1)).toThrow("dense");
     });
   });
 });

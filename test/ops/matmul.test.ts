@@ -246,12 +246,24 @@ describe("addmm_", () => {
     });
   });
 
+  test("into a transposed matrix too, and not into one that is dense in neither direction", () => {
+    scope(() => {
+      const y = zeros([5, 3]);
+      const a = randomTensor([3, 4], 2);
+      const b = randomTensor([4, 5], 3);
+      addmm_(F.transpose(y, 0, 1), a, b);
+      expectClose(F.transpose(y, 0, 1).data(), matmul(nested(a), nested(b)).data);
+      const spread = F.select(zeros([3, 5, 2]), 2, 0);
+      expect(() => addmm_(spread, a, b)).toThrow("dense rows or columns");
+    });
+  });
+
   test("is an error where gradients are recorded, and for shapes that do not fit", () => {
     scope(() => {
       const y = zeros([3, 5], { requiresGrad: true });
       expect(() => addmm_(y, zeros([3, 4]), zeros([4, 5]))).toThrow("addmm_: no gradient must be recorded");
       expect(() => addmm_(zeros([3, 6]), zeros([3, 4]), zeros([4, 5]))).toThrow(
-        "addmm_: the result must be a dense matrix of the product's shape, got [3, 6] for [3, 4] @ [4, 5]",
+        "addmm_: the result must be a matrix with dense rows or columns, of the product's shape, got [3, 6] for [3, 4] @ [4, 5]",
       );
     });
   });
