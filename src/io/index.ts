@@ -1,1 +1,9 @@
+export {
+  type CheckpointParts,
+  type CheckpointSource,
+  type CheckpointTarget,
+  loadCheckpoint,
+  type Stateful,
+  saveCheckpoint,
+} from "./checkpoint.js";
 export * as safetensors from "./safetensors.js";

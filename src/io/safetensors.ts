@@ -1,12 +1,11 @@
 /** Tensors in files as PyTorch and Hugging Face exchange them. */
-import { files } from "#files";
 import type { Shape } from "../shape.js";
 import type { StateDict } from "../stateDict.js";
 import { bytesPerElement, type DType } from "../storage.js";
 import { empty, Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 import { int32View, offsetBy, uint8View } from "../wasm/memory.js";
-import { blobAccess, bytesAccess, type RandomAccess, responseBytes } from "./files.js";
+import type { RandomAccess } from "./files.js";
 import {
   byCodePoints,
   decodeHeader,
@@ -18,11 +17,9 @@ import {
   type Metadata,
   type StoredDType,
 } from "./header.js";
+import { accessTo, type Source } from "./source.js";
 
-export type { Metadata, StoredDType };
-
-/** Bytes, or where they are: a string is a path or an `http(s):` or `file:` address in Node, an address in a browser. */
-export type Source = Uint8Array | Blob | Response | string;
+export type { Metadata, Source, StoredDType };
 
 /** What is read as which type, and written as which. */
 const dtypes: Record<StoredDType, DType> = {
@@ -86,7 +83,8 @@ export class SafetensorsReader {
 
   /** @internal */
   constructor(
-    private readonly access: RandomAccess,
+    /** @internal */
+    readonly access: RandomAccess,
     private readonly dataStart: number,
     { entries, metadata }: Header,
   ) {
@@ -103,13 +101,29 @@ export class SafetensorsReader {
 
   /** One tensor, owned by no scope. */
   async read(name: string): Promise<Tensor> {
-    const { dtype, shape, begin, end } = this.entry(name);
+    const { shape, dtype } = this.info(name);
+    const bytes = await this.bytesOf(name);
+    const x = empty(shape, dtype);
+    this.decode(name, bytes, x);
+    return x;
+  }
+
+  /** @internal The same into a dense tensor of that shape and type. */
+  async readInto(name: string, x: Tensor): Promise<void> {
+    this.decode(name, await this.bytesOf(name), x);
+    x.storage.version++;
+  }
+
+  private async bytesOf(name: string): Promise<Uint8Array> {
+    const { dtype, begin, end } = this.entry(name);
     if (!this.isOpen) throw fault("the file must be open", "a closed one", this.access.name);
     const bytes = await this.access.read(this.dataStart + begin, this.dataStart + end);
     if (dtype === "I64") checkInt64(bytes, this.access.name, name);
-    const x = empty(shape, dtypes[dtype]);
-    decoders[dtype](x, bytes);
-    return x;
+    return bytes;
+  }
+
+  private decode(name: string, bytes: Uint8Array, x: Tensor): void {
+    decoders[this.entry(name).dtype](x, bytes);
   }
 
   async close(): Promise<void> {
@@ -149,17 +163,6 @@ export function serialize(tensors: StateDict, metadata: Metadata = {}): Uint8Arr
     bytes.set(bytesOf(x), header.length + entries[i][1].begin);
   });
   return bytes;
-}
-
-async function accessTo(source: Source): Promise<RandomAccess> {
-  if (typeof source === "string") return files.openFile(source);
-  if (source instanceof Uint8Array) return bytesAccess(source, "the given bytes");
-  if (source instanceof Blob) return blobAccess(source, (source as Partial<File>).name ?? "the given Blob");
-  if (source instanceof Response) {
-    const name = source.url || "the given Response";
-    return bytesAccess(await responseBytes(source, name), name);
-  }
-  throw new Error(`safetensors: the source must be a Uint8Array, a Blob, a Response or a string, got ${source}`);
 }
 
 /** WebAssembly memory is little-endian, as files are. */

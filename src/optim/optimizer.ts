@@ -60,9 +60,9 @@ export abstract class Optimizer<Options extends CommonOptions = CommonOptions> {
   readonly paramGroups: ParamGroup<Options>[];
   private readonly states = new Map<Tensor, ParameterState>();
 
-  /** @param name the optimizer's name in errors */
   protected constructor(
-    protected readonly name: string,
+    /** As errors and checkpoints call it. */
+    readonly name: string,
     params: Params<Options>,
     options: Partial<Options>,
     defaults: Options,

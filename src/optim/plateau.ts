@@ -1,6 +1,6 @@
 import { checkOptions } from "../errors.js";
 import { checkRange } from "./optimizer.js";
-import type { Scheduled } from "./scheduler.js";
+import { checkRates, type Scheduled } from "./scheduler.js";
 
 export interface ReduceLROnPlateauOptions {
   /** Whether the metric is to fall or to rise. */
@@ -92,9 +92,7 @@ export class ReduceLROnPlateau {
 
   loadStateDict({ best, badSteps, cooldownLeft, lrs }: PlateauState): void {
     const { paramGroups } = this.optimizer;
-    if (lrs.length !== paramGroups.length) {
-      throw new Error(`ReduceLROnPlateau.loadStateDict: there must be ${paramGroups.length} rates, got ${lrs.length}`);
-    }
+    checkRates("ReduceLROnPlateau.loadStateDict", lrs, paramGroups.length);
     this.best = best;
     this.badSteps = badSteps;
     this.cooldownLeft = cooldownLeft;

@@ -52,8 +52,9 @@ export abstract class Scheduler {
   }
 
   loadStateDict({ stepCount, baseLrs }: SchedulerState): void {
-    if (baseLrs.length !== this.baseLrs.length) {
-      throw new Error(`Scheduler.loadStateDict: there must be ${this.baseLrs.length} rates, got ${baseLrs.length}`);
+    checkRates("Scheduler.loadStateDict", baseLrs, this.baseLrs.length);
+    if (!(Number.isInteger(stepCount) && stepCount >= 0)) {
+      throw new Error(`Scheduler.loadStateDict: stepCount must be a whole number from 0, got ${stepCount}`);
     }
     this.stepCount = stepCount;
     this.baseLrs = [...baseLrs];
@@ -74,4 +75,10 @@ export abstract class Scheduler {
   private ratesAt(step: number, baseLrs: readonly number[]): number[] {
     return baseLrs.map((lr, group) => this.lrAt(step, lr, group));
   }
+}
+
+/** A state dict has a rate for every group. */
+export function checkRates(op: string, rates: unknown, groups: number): void {
+  const got = Array.isArray(rates) && rates.every(Number.isFinite) ? rates.length : JSON.stringify(rates);
+  if (got !== groups) throw new Error(`${op}: there must be ${groups} rates, got ${got}`);
 }
