@@ -7,6 +7,8 @@ export * from "./convert";
 export * from "./copy";
 export * from "./half";
 export * from "./matmul";
+export { blockBounds, packNibbles, quantize, quantizeScales, unpackNibbles } from "./quant";
+export { dequantize } from "./quantDecode";
 export * from "./rotary";
 export * from "./runtime";
 export * from "./scalar";

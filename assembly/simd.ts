@@ -16,6 +16,14 @@ export function nmadd(a: v128, b: v128, c: v128): v128 {
   return f32x4.sub(c, f32x4.mul(a, b));
 }
 
+/** The bytes of `table` that `indices` pick, each index from 0 to 15. */
+// @ts-ignore: decorator
+@inline
+export function lookup(table: v128, indices: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i8x16.relaxed_swizzle(table, indices);
+  return v128.swizzle(table, indices);
+}
+
 /** The first `n` (1 to 3) floats at `x`; the other lanes are 0. */
 // @ts-ignore: decorator
 @inline

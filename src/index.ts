@@ -7,6 +7,7 @@ import * as models from "./models/index.js";
 import * as nn from "./nn/index.js";
 import * as F from "./ops/index.js";
 import * as optim from "./optim/index.js";
+import * as quant from "./quant/index.js";
 import { liveTensorCount } from "./tensor.js";
 import * as train from "./train/index.js";
 import { heapStats } from "./wasm/memory.js";
@@ -38,7 +39,7 @@ export type { Dim, Shape } from "./shape.js";
 export type { StateDict } from "./stateDict.js";
 export type { DType } from "./storage.js";
 export { type NestedArray, Tensor, type TypedArray } from "./tensor.js";
-export { data, F, io, lora, models, nn, optim, train };
+export { data, F, io, lora, models, nn, optim, quant, train };
 
 export const autograd: { grad: typeof grad } = { grad };
 
