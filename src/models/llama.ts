@@ -2,7 +2,6 @@
 import { checkOptions, ShapeError, showShape } from "../errors.js";
 import { ModuleList } from "../nn/containers.js";
 import { Embedding } from "../nn/embedding.js";
-import { normal_ } from "../nn/init.js";
 import { Linear } from "../nn/linear.js";
 import { Module } from "../nn/module.js";
 import { RMSNorm } from "../nn/norm.js";
@@ -16,8 +15,9 @@ import { discard, scope } from "../scope.js";
 import { sameShape } from "../shape.js";
 import type { Tensor } from "../tensor.js";
 import type { KeyValueCache } from "./cache.js";
+import type { PretrainedConfig } from "./config.js";
 import { type GenerateOptions, generate } from "./generate.js";
-import { type LoadOptions, type ModelFiles, readConfig, readWeights, writePretrained } from "./pretrained.js";
+import { type FileLayout, PretrainedModel } from "./pretrained.js";
 import { RotaryTables } from "./rotary.js";
 
 interface RopeConfig {
@@ -27,7 +27,7 @@ interface RopeConfig {
 }
 
 /** The fields of Hugging Face's config.json that matter here. */
-export interface LlamaConfig {
+export interface LlamaConfig extends PretrainedConfig {
   vocab_size: number;
   hidden_size: number;
   intermediate_size: number;
@@ -184,20 +184,20 @@ export interface LlamaForwardOptions {
 }
 
 /** A causal language model: logits [B, T, vocab] for token ids [B, T]. */
-export class Llama extends Module {
+export class Llama extends PretrainedModel<LlamaConfig> {
   readonly model: LlamaModel;
   readonly lm_head: Linear;
 
-  constructor(readonly config: LlamaConfig) {
-    super();
-    checkConfig(config);
+  constructor(config: LlamaConfig) {
+    super(config);
+    checkLlama(config);
     this.model = new LlamaModel(config);
     this.lm_head = new Linear(config.hidden_size, config.vocab_size, { bias: false });
     if (config.tie_word_embeddings) {
       this.lm_head.weight.dispose();
       this.lm_head.weight = this.model.embed_tokens.weight;
     }
-    this.initialize(config.initializer_range ?? 0.02);
+    this.initialize();
   }
 
   override forward(ids: Tensor, options: LlamaForwardOptions = {}): Tensor {
@@ -210,43 +210,19 @@ export class Llama extends Module {
     return scope(() => this.lm_head.forward(this.model.forward(ids, options)));
   }
 
-  /** Reads config.json and safetensors from a directory, a URL or a set of files. */
-  static async fromPretrained(source: string | ModelFiles, options: LoadOptions = {}): Promise<Llama> {
-    const model = new Llama(await readConfig<LlamaConfig>(source));
-    try {
-      const rules = {
-        mayMiss: (key: string) => model.tiedKeys.includes(key),
-        mayExceed: (key: string) => key.endsWith("rotary_emb.inv_freq"),
-      };
-      await readWeights(model, source, rules, options);
-    } catch (error) {
-      model.dispose();
-      throw error;
-    }
-    return model;
-  }
-
-  /** config.json and model.safetensors, as transformers loads them; written to `dir` where one is given. */
-  savePretrained(dir?: string): ReturnType<typeof writePretrained> {
-    const defaults = { architectures: ["LlamaForCausalLM"], model_type: "llama" };
-    return writePretrained(this, { ...defaults, ...this.config, torch_dtype: "float32" }, { dir, skip: this.tiedKeys });
-  }
-
   /** `ids` and what follows them; ends after the config's end-of-sequence token unless `stop` says otherwise. */
   generate(ids: ArrayLike<number>, options: GenerateOptions = {}): Promise<number[]> {
     return generate(this, ids, { ...options, stop: options.stop ?? [this.config.eos_token_id ?? []].flat() });
   }
 
-  private get tiedKeys(): string[] {
-    return this.config.tie_word_embeddings ? ["lm_head.weight"] : [];
-  }
-
-  /** N(0, std²) for every weight matrix, zero biases, as Hugging Face initializes. */
-  private initialize(std: number): void {
-    for (const [path, parameter] of this.namedParameters()) {
-      if (parameter.ndim === 2) normal_(parameter, 0, std);
-      else if (path.endsWith("bias")) parameter.fillWith(0);
-    }
+  /** @internal */
+  override get layout(): FileLayout {
+    return {
+      modelType: "llama",
+      architecture: "LlamaForCausalLM",
+      prefix: "model.",
+      ignored: /rotary_emb\.inv_freq$/,
+    };
   }
 }
 
@@ -264,7 +240,7 @@ function keyMask(attentionMask: Tensor, B: number, tokens: number): Tensor {
 }
 
 /** What would silently give other logits, or cannot be built, is an error. */
-function checkConfig(config: LlamaConfig): void {
+function checkLlama(config: LlamaConfig): void {
   const sizes = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"] as const;
   for (const name of sizes) {
     if (!(Number.isInteger(config[name]) && config[name] > 0)) {

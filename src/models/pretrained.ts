@@ -1,111 +1,90 @@
-/** Reading and writing models in the layout of Hugging Face directories: config.json and safetensors, whole or in shards. */
-import { files } from "#files";
-import { copyInto } from "../copy.js";
-import * as safetensors from "../io/safetensors.js";
-import type { Module } from "../nn/module.js";
+/** Models in the layout of Hugging Face directories: config.json and safetensors, whole or in shards. */
+
+import { noGrad } from "../graph.js";
+import { Conv1D } from "../nn/conv1d.js";
+import { Embedding } from "../nn/embedding.js";
+import { normal_ } from "../nn/init.js";
+import { Linear } from "../nn/linear.js";
+import { Module } from "../nn/module.js";
+import type { Parameter } from "../nn/parameter.js";
+import { zero_ } from "../ops/inplace.js";
+import { narrow } from "../ops/view.js";
 import { scope } from "../scope.js";
-import { checkKeys, type KeyRules } from "../stateDict.js";
+import type { PretrainedConfig } from "./config.js";
+import { type LoadOptions, type ModelFiles, readConfig, readWeights, writePretrained } from "./files.js";
 
-/** A model's files by name, as picked in a page or read elsewhere. */
-export type ModelFiles = Record<string, Blob | Uint8Array | string>;
-
-export interface LoadOptions {
-  /** After each tensor: bytes of the model filled so far, and in all. */
-  onProgress?: (loaded: number, total: number) => void;
-  signal?: AbortSignal;
+/** What a class of models says about its files. */
+export interface FileLayout {
+  /** `model_type` of a config that has none. */
+  modelType: string;
+  /** transformers' name of the class. */
+  architecture: string;
+  /** The base model's name, which the keys of a file may have in front where the model's lack it, or lack. */
+  prefix: string;
+  /** Keys of a file that are no weights of this model. */
+  ignored: RegExp;
+  /** Layers for one task on top of the base model: `newHead` starts them anew. */
+  heads?: RegExp;
 }
 
-/** config.json of a directory, URL or set of files. */
-export async function readConfig<Config>(source: string | ModelFiles): Promise<Config> {
-  const text = await readText(source, "config.json");
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new Error(`fromPretrained: config.json must be JSON, got ${(error as Error).message}`);
+/** A model that Hugging Face directories are read into and written from. */
+export abstract class PretrainedModel<Config extends PretrainedConfig = PretrainedConfig> extends Module {
+  constructor(readonly config: Config) {
+    super();
   }
-}
 
-/**
- * Copies the weights into `model`, one tensor at a time.
- * Errors: every missing, unexpected and mis-shaped key at once, before anything is copied.
- */
-export async function readWeights(
-  model: Module,
-  source: string | ModelFiles,
-  rules: KeyRules,
-  { onProgress, signal }: LoadOptions = {},
-): Promise<void> {
-  const own = new Map(model.state());
-  const readers = await Promise.all((await weightFiles(source)).map((name) => openFile(source, name)));
-  try {
-    checkKeys(
-      "fromPretrained",
-      own,
-      new Map(readers.flatMap((reader) => reader.keys.map((key) => [key, reader.info(key)] as const))),
-      rules,
-    );
-    const total = [...own.values()].reduce((sum, tensor) => sum + tensor.size * 4, 0);
-    let loaded = 0;
-    for (const reader of readers) {
-      for (const key of reader.keys) {
-        signal?.throwIfAborted();
-        const target = own.get(key);
-        if (!target) continue;
-        const tensor = await reader.read(key);
-        copyInto(target, tensor);
-        tensor.dispose();
-        loaded += target.size * 4;
-        onProgress?.(loaded, total);
-      }
+  /** @internal */
+  abstract get layout(): FileLayout;
+
+  /**
+   * Reads config.json and the weights from a directory, an address or a set of files, in evaluation mode as transformers
+   * does: call `train()` to have dropout act.
+   * Errors: a config whose fields this version lacks; every missing, unexpected and mis-shaped key at once; a file that
+   * is absent, cut off or corrupted. Then nothing is left in memory.
+   */
+  static async fromPretrained<M extends PretrainedModel, Config extends object>(
+    this: new (
+      config: Config,
+    ) => M,
+    source: string | ModelFiles,
+    options: LoadOptions<Config> = {},
+  ): Promise<M> {
+    const model = new this({ ...(await readConfig<Config>(source)), ...options.config });
+    try {
+      await readWeights(model, source, model.layout, options);
+    } catch (error) {
+      model.dispose();
+      throw error;
     }
-  } finally {
-    await Promise.all(readers.map((reader) => reader.close()));
+    return model.eval();
+  }
+
+  /** config.json and model.safetensors, as transformers loads them; written to `dir` where one is given. */
+  savePretrained(dir?: string): ReturnType<typeof writePretrained> {
+    const { architecture, modelType } = this.layout;
+    const config = { architectures: [architecture], model_type: modelType, ...this.config, torch_dtype: "float32" };
+    return writePretrained(this, config, dir);
+  }
+
+  /** Weights from N(0, std²), biases and padding rows zero, as Hugging Face initializes. */
+  protected initialize(): void {
+    const seen = new Set<Parameter>(); // a tied weight is drawn once
+    for (const [path, module] of this.namedModules()) {
+      if (!(module instanceof Linear || module instanceof Conv1D || module instanceof Embedding)) continue;
+      if (seen.has(module.weight)) continue;
+      seen.add(module.weight);
+      normal_(module.weight, 0, this.initialDeviation(path));
+      if (!(module instanceof Embedding)) module.bias?.fillWith(0);
+      else if (module.paddingIdx !== undefined) zeroRow(module, module.paddingIdx);
+    }
+  }
+
+  /** The standard deviation of the weights of the layer at `path`. */
+  protected initialDeviation(_path: string): number {
+    return this.config.initializer_range ?? 0.02;
   }
 }
 
-/** The model's files; written to `dir` too where one is given, each to a temporary name and then renamed. */
-export async function writePretrained(
-  model: Module,
-  config: object,
-  { dir, skip = [] }: { dir?: string; skip?: readonly string[] },
-): Promise<{ "config.json": string; "model.safetensors": Uint8Array<ArrayBuffer> }> {
-  const output = {
-    "config.json": `${JSON.stringify(config, null, 2)}\n`,
-    "model.safetensors": scope(() => {
-      const weights = Object.entries(model.stateDict()).filter(([key]) => !skip.includes(key));
-      return safetensors.serialize(Object.fromEntries(weights), { format: "pt" });
-    }),
-  };
-  if (dir !== undefined)
-    for (const [name, content] of Object.entries(output)) await files.writeFileAtomic(files.join(dir, name), content);
-  return output;
-}
-
-async function weightFiles(source: string | ModelFiles): Promise<string[]> {
-  const index = "model.safetensors.index.json";
-  const sharded = typeof source === "string" ? await files.exists(files.join(source, index)) : index in source;
-  if (!sharded) return ["model.safetensors"];
-  const { weight_map: shards } = JSON.parse(await readText(source, index)) as { weight_map: Record<string, string> };
-  return [...new Set(Object.values(shards))].sort();
-}
-
-async function readText(source: string | ModelFiles, name: string): Promise<string> {
-  if (typeof source === "string") return files.readText(files.join(source, name));
-  const file = fileOf(source, name);
-  if (typeof file === "string") return file;
-  return new TextDecoder().decode(file instanceof Blob ? await file.arrayBuffer() : file);
-}
-
-async function openFile(source: string | ModelFiles, name: string): Promise<safetensors.SafetensorsReader> {
-  if (typeof source === "string") return safetensors.open(files.join(source, name));
-  const file = fileOf(source, name);
-  if (typeof file === "string") throw new Error(`fromPretrained: ${name} must be bytes or a Blob, got text`);
-  return safetensors.open(file);
-}
-
-function fileOf(source: ModelFiles, name: string): Blob | Uint8Array | string {
-  const file = source[name];
-  if (file === undefined)
-    throw new Error(`fromPretrained: the files must include ${name}, got ${Object.keys(source).join(", ")}`);
-  return file;
+function zeroRow({ weight }: Embedding, row: number): void {
+  noGrad(() => scope(() => void zero_(narrow(weight, 0, row, 1))));
 }
