@@ -6,6 +6,7 @@
  */
 import { copyStrided } from "./copy";
 import { addRows, FEW_COLUMNS, FEW_ROWS, rowByColumns, rowsByRows } from "./matvec";
+import { Codes } from "./quantDecode";
 import { largeStrip, SMALL_WIDTH, STRIP_BYTES, Strip, smallStrip, WIDTH } from "./tile";
 
 /** Rows of A that stay in the second-level cache while every panel of B passes. */
@@ -60,6 +61,18 @@ function splitRows(y: usize, b: usize, depth: i32, cols: i32, bRow: usize): void
   }
 }
 
+/** The same from codes: `start` is the element that begins the part of B. */
+function packCodes(y: usize, b: Codes, start: i32, depth: i32, cols: i32, bRow: i32, bCol: i32): void {
+  const scratch = b.scratch;
+  if (bCol == 1) {
+    for (let p = 0; p < depth; ++p) b.decode(scratch + ((<usize>(p * cols)) << 2), start + p * bRow, cols);
+    packPanels(y, scratch, depth, cols, cols, 1);
+  } else {
+    for (let j = 0; j < cols; ++j) b.decode(scratch + ((<usize>(j * depth)) << 2), start + j * bCol, depth);
+    packPanels(y, scratch, depth, cols, 1, depth);
+  }
+}
+
 /** `n` cut into equal blocks of at most `most`, each a multiple of `unit` but for the last. */
 // @ts-ignore: decorator
 @inline
@@ -82,6 +95,50 @@ export function matmulWorkspace(m: i32, k: i32, n: i32): i32 {
   const cols = balanced(max(n, 1), NC, 48);
   const packed = rows * WIDTH + rows * depth + (cols + WIDTH) * depth;
   return <i32>STRIP_BYTES + 4 * max(packed, FEW_ROWS * (min(n, FEW_COLUMNS) + 3));
+}
+
+/** Bytes of scratch that `matmulCodes` needs: those of `matmul`, where the codes lie, and a group of B's columns. */
+export function matmulCodesWorkspace(m: i32, k: i32, n: i32): i32 {
+  return CODES_BYTES + 4 * min(n, GROUP) * balanced(max(k, 1), KC, 4) + matmulWorkspace(m, k, n);
+}
+
+const CODES_BYTES: i32 = 64;
+
+/**
+ * The same bits as `matmul` with B in float32: C = (accumulate ? C : 0) + bias + α·A·B for a B that lies in codes, with
+ * dense rows (bCol = 1) or dense columns (bRow = 1), decoded while it is packed. `extra` as in `dequantize`
+ */
+export function matmulCodes(
+  c: usize,
+  a: usize,
+  codes: usize,
+  scales: usize,
+  extra: usize,
+  bias: usize,
+  work: usize,
+  m: i32,
+  k: i32,
+  n: i32,
+  cRow: i32,
+  aRow: i32,
+  aCol: i32,
+  bRow: i32,
+  bCol: i32,
+  block: i32,
+  scheme: i32,
+  alpha: f32,
+  accumulate: i32,
+): void {
+  if (m <= 0 || n <= 0) return;
+  const b = changetype<Codes>(work);
+  b.codes = codes;
+  b.scales = scales;
+  b.extra = extra;
+  b.block = block;
+  b.scheme = scheme;
+  b.scratch = work + CODES_BYTES;
+  const rest = b.scratch + ((<usize>(min(n, GROUP) * balanced(max(k, 1), KC, 4))) << 2);
+  products(c, a, 0, b, bias, rest, 1, m, k, n, 0, cRow, 0, aRow, aCol, bRow, bCol, alpha, accumulate != 0);
 }
 
 /** C[b,i,j] = (accumulate ? C[b,i,j] : 0) + bias[j] + α·Σₚ A[b,i,p]·B[b,p,j]; without `bias`, 0 for it */
@@ -114,6 +171,7 @@ export function matmul(
       c,
       a,
       b,
+      null,
       bias,
       work,
       together,
@@ -136,11 +194,12 @@ export function matmul(
   }
 }
 
-/** `batch` products with one B. */
+/** `batch` products with one B: at `b`, or in `codes` with `b` as the offset 0. */
 function products(
   c: usize,
   a: usize,
   b: usize,
+  codes: Codes | null,
   bias: usize,
   work: usize,
   batch: i32,
@@ -158,7 +217,7 @@ function products(
   accumulate: bool,
 ): void {
   const kc = balanced(max(k, 1), KC, 4);
-  if (batch == 1 && m <= FEW_ROWS) {
+  if (batch == 1 && m <= FEW_ROWS && !codes) {
     if (bCol == 1 && n >= 16 && (m == 1 || !isSmall(k, n))) {
       rowsByRows(c, a, b, bias, work, m, k, n, kc, cRow, aRow, aCol, bRow, alpha, accumulate);
       return;
@@ -173,7 +232,7 @@ function products(
   // Rows far apart are copied for many columns' sake; measured at k ≥ 1024: 1024³ 97 → 100 % of the ceiling.
   const copyA = n > (aCol == 1 ? 480 : 16);
   // A tile walks from a panel's first row to its end: rows that repeat (stride 0) must be packed.
-  const directB = bCol == 1 && bRow != 0 && isSmall(k, n) && (m < 32 || k * n <= 16384);
+  const directB = !codes && bCol == 1 && bRow != 0 && isSmall(k, n) && (m < 32 || k * n <= 16384);
   const s = changetype<Strip>(work);
   const part = work + STRIP_BYTES;
   const blockA = part + ((<usize>(mc * WIDTH)) << 2);
@@ -203,7 +262,11 @@ function products(
             if (!directB || !whole) {
               const packed = panels + ((<usize>((j - j0) * depth)) << 2);
               const begins = directB || (j - j0) % GROUP == 0;
-              if (begins && t + i0 == 0) packPanels(packed, panel, depth, min(GROUP, j1 - j), bRow, bCol);
+              if (begins && t + i0 == 0) {
+                const group = min(GROUP, j1 - j);
+                if (codes) packCodes(packed, codes, panel >> 2, depth, group, bRow, bCol);
+                else packPanels(packed, panel, depth, group, bRow, bCol);
+              }
               panel = packed;
               s.bRow = (<usize>width) << 2;
             }

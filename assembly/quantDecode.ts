@@ -2,6 +2,23 @@
 import { INT4, INT8, LOG4, NF4, NORMAL_FLOAT, nestedScale } from "./quant";
 import { lookup } from "./simd";
 
+/** Where a quantized tensor lies, and room for some of its values. */
+@unmanaged
+export class Codes {
+  codes: usize;
+  scales: usize;
+  extra: usize;
+  block: i32;
+  scheme: i32;
+  scratch: usize;
+
+  /** y = the `n` elements from `start` on */
+  @inline
+  decode(y: usize, start: i32, n: i32): void {
+    dequantize(y, this.codes, this.scales, this.extra, start, n, this.block, this.scheme);
+  }
+}
+
 /** y = the `n` elements from `start` on; `extra` is int4's zero points, nf4's nested scales, else absent. */
 export function dequantize(
   y: usize,

@@ -1,2 +1,3 @@
+export { QuantizedLinear } from "./linear.js";
 export { bytesOf, dequantize, type QuantizedTensor, type QuantizeOptions, quantize, unpackCodes } from "./quantize.js";
 export { int4, int8, log4, nf4, type Scheme, type SchemeName } from "./scheme.js";
