@@ -24,7 +24,16 @@ export const files: Files = {
   },
 
   exists: urlExists,
+
+  async directoryExists(path, file) {
+    const response = await fetch(joinUrl(path, file), { method: "HEAD" });
+    // a page is what some servers show for a file that they lack
+    return response.ok && !response.headers.get("content-type")?.startsWith("text/html");
+  },
+
   join: joinUrl,
+  cacheDirectory: () => "",
+  environment: () => undefined,
 };
 
 function readOnly(op: string, path: string): Error {

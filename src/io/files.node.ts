@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bytesAccess, type Files, fetchBytes, joinUrl, type RandomAccess, urlExists } from "./files.js";
@@ -69,9 +70,22 @@ export const files: Files = {
     );
   },
 
+  async directoryExists(path) {
+    return stat(toLocalPath("directoryExists", path)).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
+  },
+
   join(base, ...names) {
     return isRemote(base) || base.startsWith("file:") ? joinUrl(base, ...names) : join(base, ...names);
   },
+
+  cacheDirectory() {
+    return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "wasmgrad");
+  },
+
+  environment: (name) => process.env[name] || undefined,
 };
 
 function handleAccess(handle: FileHandle, size: number, name: string): RandomAccess {
@@ -96,10 +110,10 @@ function temporaryBeside(path: string): string {
 }
 
 /** The data must be on the disk before a rename: a crash could leave the new name on nothing. */
-async function writeThrough(path: string, content: Uint8Array | string): Promise<void> {
+async function writeThrough(path: string, content: Uint8Array | string | AsyncIterable<Uint8Array>): Promise<void> {
   const handle = await open(path, "wx");
   try {
-    await handle.writeFile(content);
+    await writeFile(handle, content);
     await handle.sync();
   } finally {
     await handle.close();

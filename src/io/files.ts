@@ -9,13 +9,19 @@ export interface Files {
   readText(pathOrUrl: string): Promise<string>;
   openFile(pathOrUrl: string): Promise<RandomAccess>;
   /** The file is the old one or the whole new one, whatever fails. Makes the folders that are missing. */
-  writeFileAtomic(path: string, content: Uint8Array | string): Promise<void>;
+  writeFileAtomic(path: string, content: Uint8Array | string | AsyncIterable<Uint8Array>): Promise<void>;
   /** The same for callers that cannot wait. */
   writeFileAtomicSync(path: string, content: Uint8Array | string): void;
   /** The names in a folder, sorted. */
   listDirectory(path: string): Promise<string[]>;
   exists(pathOrUrl: string): Promise<boolean>;
+  /** Whether there is such a folder; where folders can't be asked for, whether it has `file`. */
+  directoryExists(path: string, file: string): Promise<boolean>;
   join(base: string, ...names: string[]): string;
+  /** Where what can be fetched again is kept; "" where nothing can be. */
+  cacheDirectory(): string;
+  /** A variable of the process. */
+  environment(name: string): string | undefined;
 }
 
 /** Bytes that are read by position. */

@@ -6,4 +6,5 @@ export {
   type Stateful,
   saveCheckpoint,
 } from "./checkpoint.js";
+export { fromHub, type HubFiles, type HubOptions } from "./hub.js";
 export * as safetensors from "./safetensors.js";
