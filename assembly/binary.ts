@@ -1,4 +1,6 @@
 /** y = f(a, b) and y = f(dy, a, b) over [m, n], with strides in elements. An operation is a class that maps vectors. */
+import { log } from "./math";
+import { narrow, pow as pow64, widenHigh, widenLow } from "./math64";
 import { loadTail, madd, storeTail } from "./simd";
 import { zip, zipGrad } from "./zip";
 
@@ -131,22 +133,16 @@ class Prelu {
   }
 }
 
-/** a^b as C's pow: 1 for b = 0 and for a = 1, whatever the other is. */
-function power(a: f32, b: f32): f32 {
-  if (a == 1 || b == 0 || (a == -1 && abs(b) == Infinity)) return 1;
-  return <f32>NativeMath.pow(a, b);
+/** Four powers by float64. */
+function powerOf(a: v128, b: v128): v128 {
+  return narrow(pow64(widenLow(a), widenLow(b)), pow64(widenHigh(a), widenHigh(b)));
 }
 
 @final
 class Pow {
   @inline
   apply(a: v128, b: v128): v128 {
-    return f32x4(
-      power(f32x4.extract_lane(a, 0), f32x4.extract_lane(b, 0)),
-      power(f32x4.extract_lane(a, 1), f32x4.extract_lane(b, 1)),
-      power(f32x4.extract_lane(a, 2), f32x4.extract_lane(b, 2)),
-      power(f32x4.extract_lane(a, 3), f32x4.extract_lane(b, 3)),
-    );
+    return powerOf(a, b);
   }
 }
 
@@ -357,24 +353,29 @@ class PreluGrad {
   }
 }
 
-function powerGrad(dy: f32, a: f32, b: f32): f32 {
-  return b == 0 ? 0 : dy * (b * power(a, b - 1));
+/** The lanes of v where `condition` does not hold, else 0. */
+// @ts-ignore: decorator
+@inline
+function unless(condition: v128, v: v128): v128 {
+  return v128.andnot(v, condition);
 }
 
-function powerExponentGrad(dy: f32, a: f32, b: f32): f32 {
-  return a == 0 && b >= 0 ? 0 : dy * (power(a, b) * <f32>NativeMath.log(a));
+function powerGrad(dy: v128, a: v128, b: v128): v128 {
+  const slope = f32x4.mul(b, powerOf(a, f32x4.sub(b, f32x4.splat(1))));
+  return unless(f32x4.eq(b, f32x4.splat(0)), f32x4.mul(dy, slope));
+}
+
+function powerExponentGrad(dy: v128, a: v128, b: v128): v128 {
+  const zero = f32x4.splat(0);
+  const flat = v128.and(f32x4.eq(a, zero), f32x4.ge(b, zero));
+  return unless(flat, f32x4.mul(dy, f32x4.mul(powerOf(a, b), log(a))));
 }
 
 @final
 class PowGrad {
   @inline
   apply(dy: v128, a: v128, b: v128): v128 {
-    return f32x4(
-      powerGrad(f32x4.extract_lane(dy, 0), f32x4.extract_lane(a, 0), f32x4.extract_lane(b, 0)),
-      powerGrad(f32x4.extract_lane(dy, 1), f32x4.extract_lane(a, 1), f32x4.extract_lane(b, 1)),
-      powerGrad(f32x4.extract_lane(dy, 2), f32x4.extract_lane(a, 2), f32x4.extract_lane(b, 2)),
-      powerGrad(f32x4.extract_lane(dy, 3), f32x4.extract_lane(a, 3), f32x4.extract_lane(b, 3)),
-    );
+    return powerGrad(dy, a, b);
   }
 }
 
@@ -382,12 +383,7 @@ class PowGrad {
 class PowExponentGrad {
   @inline
   apply(dy: v128, a: v128, b: v128): v128 {
-    return f32x4(
-      powerExponentGrad(f32x4.extract_lane(dy, 0), f32x4.extract_lane(a, 0), f32x4.extract_lane(b, 0)),
-      powerExponentGrad(f32x4.extract_lane(dy, 1), f32x4.extract_lane(a, 1), f32x4.extract_lane(b, 1)),
-      powerExponentGrad(f32x4.extract_lane(dy, 2), f32x4.extract_lane(a, 2), f32x4.extract_lane(b, 2)),
-      powerExponentGrad(f32x4.extract_lane(dy, 3), f32x4.extract_lane(a, 3), f32x4.extract_lane(b, 3)),
-    );
+    return powerExponentGrad(dy, a, b);
   }
 }
 

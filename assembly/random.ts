@@ -319,7 +319,7 @@ function quantile(p: f64): f64 {
     const above = ((59.10937472 * r + 159.29113202) * r + 50.434271938) * r + 3.3871327179;
     return (q * above) / (((67.1875636 * r + 78.757757664) * r + 17.895169469) * r + 1);
   }
-  const r = sqrt(-NativeMath.log(min(p, 1 - p)));
+  const r = sqrt(-(<f64>f32x4.extract_lane(log(f32x4.splat(<f32>min(p, 1 - p))), 0)));
   return copysign(r <= 5 ? tail(r - 1.6) : farTail(r - 5), q);
 }
 

@@ -2,6 +2,7 @@
  * Reductions of x [outer, n, inner] over its middle extent to y [outer, inner]. Rows of x are `xRow` elements apart and
  * outer parts `xOuter`; inner elements are dense. The order of additions depends on n alone.
  */
+import { narrow, widenHigh, widenLow } from "./math64";
 import { loadFirst, loadTail, storeTail } from "./simd";
 
 /** Floats added up in float32 before their sum goes on in float64: no lane adds more than 32. */
@@ -134,18 +135,6 @@ function sumLanes64(v: v128): f64 {
   return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
 }
 
-// @ts-ignore: decorator
-@inline
-function widenLow(v: v128): v128 {
-  return f64x2.promote_low_f32x4(v);
-}
-
-// @ts-ignore: decorator
-@inline
-function widenHigh(v: v128): v128 {
-  return f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1));
-}
-
 function sumRow(x: usize, n: i32): f64 {
   let total: f64 = 0;
   for (let i = 0; i < n; i += BLOCK) {
@@ -262,9 +251,7 @@ function divideColumns(y: usize, work: usize, columns: i32, divisor: f64): void 
 // @ts-ignore: decorator
 @inline
 function quotients(work: usize, divisor: v128): v128 {
-  const low = f32x4.demote_f64x2_zero(f64x2.div(v128.load(work), divisor));
-  const high = f32x4.demote_f64x2_zero(f64x2.div(v128.load(work, 16), divisor));
-  return v128.shuffle<i64>(low, high, 0, 2);
+  return narrow(f64x2.div(v128.load(work), divisor), f64x2.div(v128.load(work, 16), divisor));
 }
 
 // f32x4.max is seven instructions in V8, and each waits for the one before; pmax is one. All ones is a NaN.

@@ -1,4 +1,5 @@
 /** Variances and norms of the rows of x [rows, n], dense, in float64. */
+import { pow64 } from "./scalar";
 
 /** y = Σ (x − mean x)² / divisor */
 export function variance(y: usize, x: usize, rows: i32, n: i32, divisor: f64): void {
@@ -46,7 +47,7 @@ export function vectorNormGrad(dx: usize, dy: usize, x: usize, y: usize, rows: i
   for (let r = 0; r < rows; r++) {
     const g = <f64>load<f32>(dy);
     const norm = load<f32>(y);
-    if (NativeMath.abs(p) == Infinity) shareExtremum(dx, g, x, norm, n);
+    if (abs<f64>(p) == Infinity) shareExtremum(dx, g, x, norm, n);
     else if (p == 0 || norm == 0) memory.fill(dx, 0, (<usize>n) << 2);
     else if (p == 2) scaleRow(dx, x, n, g / <f64>norm);
     else powerGrad(dx, g, x, norm, n, p);
@@ -115,11 +116,11 @@ function rowNorm(x: usize, n: i32, p: f64): f64 {
   if (p == -Infinity) return least(x, n);
   let total: f64 = 0;
   for (let i = 0; i < n; i++) {
-    const v = NativeMath.abs(load<f32>(x));
-    total += p == 0 ? (v == 0 ? 0 : 1) : NativeMath.pow(v, p);
+    const v = abs<f64>(<f64>load<f32>(x));
+    total += p == 0 ? (v == 0 ? 0 : 1) : pow64(v, p);
     x += 4;
   }
-  return p == 0 ? total : NativeMath.pow(total, 1 / p);
+  return p == 0 ? total : pow64(total, 1 / p);
 }
 
 /** max |x|, NaN where one is, 0 of nothing */
@@ -168,7 +169,7 @@ function scaleRow(y: usize, x: usize, n: i32, s: f64): void {
 function powerGrad(dx: usize, g: f64, x: usize, norm: f32, n: i32, p: f64): void {
   for (let i = 0; i < n; i++) {
     const v = <f64>load<f32>(x);
-    const slope = v == 0 ? 0 : NativeMath.pow(NativeMath.abs(v) / <f64>norm, p - 1);
+    const slope = v == 0 ? 0 : pow64(abs<f64>(v) / <f64>norm, p - 1);
     store<f32>(dx, <f32>(g * (v < 0 ? -slope : slope)));
     x += 4;
     dx += 4;

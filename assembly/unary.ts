@@ -16,6 +16,7 @@ import {
   sigmoid as sigmoidOf,
   tanh as tanhOf,
 } from "./math";
+import { cos as cos64, narrow, sin as sin64, widenHigh, widenLow } from "./math64";
 import { get, mapRow } from "./rows";
 import { madd, nmadd } from "./simd";
 
@@ -589,38 +590,65 @@ export function ceil(y: usize, x: usize, n: i32): void {
   map<Ceil>(y, x, n);
 }
 
-/** y = sin x, by the standard library in float64 (its float32 version is wrong around 2⁸⁹) */
+/** Four sines by float64, since float32 loses the angle long before 2²⁴. */
+function sinOf(x: v128): v128 {
+  return narrow(sin64(widenLow(x)), sin64(widenHigh(x)));
+}
+
+function cosOf(x: v128): v128 {
+  return narrow(cos64(widenLow(x)), cos64(widenHigh(x)));
+}
+
+@final
+class Sin extends Unary {
+  @inline
+  apply(x: v128): v128 {
+    return sinOf(x);
+  }
+}
+
+@final
+class SinGrad extends UnaryGrad {
+  @inline
+  apply(dy: v128, x: v128): v128 {
+    return f32x4.mul(dy, cosOf(x));
+  }
+}
+
+/** y = sin x */
 export function sin(y: usize, x: usize, n: i32): void {
-  for (const end = y + ((<usize>n) << 2); y < end; y += 4) {
-    store<f32>(y, <f32>NativeMath.sin(load<f32>(x)));
-    x += 4;
+  map<Sin>(y, x, n);
+}
+
+/** dx = dy·cos x */
+export function sinGrad(dx: usize, dy: usize, x: usize, n: i32): void {
+  mapGrad<SinGrad>(dx, dy, x, n);
+}
+
+@final
+class Cos extends Unary {
+  @inline
+  apply(x: v128): v128 {
+    return cosOf(x);
+  }
+}
+
+@final
+class CosGrad extends UnaryGrad {
+  @inline
+  apply(dy: v128, x: v128): v128 {
+    return f32x4.neg(f32x4.mul(dy, sinOf(x)));
   }
 }
 
 /** y = cos x */
 export function cos(y: usize, x: usize, n: i32): void {
-  for (const end = y + ((<usize>n) << 2); y < end; y += 4) {
-    store<f32>(y, <f32>NativeMath.cos(load<f32>(x)));
-    x += 4;
-  }
-}
-
-/** dx = dy·cos x */
-export function sinGrad(dx: usize, dy: usize, x: usize, n: i32): void {
-  for (const end = dx + ((<usize>n) << 2); dx < end; dx += 4) {
-    store<f32>(dx, load<f32>(dy) * <f32>NativeMath.cos(load<f32>(x)));
-    dy += 4;
-    x += 4;
-  }
+  map<Cos>(y, x, n);
 }
 
 /** dx = −dy·sin x */
 export function cosGrad(dx: usize, dy: usize, x: usize, n: i32): void {
-  for (const end = dx + ((<usize>n) << 2); dx < end; dx += 4) {
-    store<f32>(dx, -load<f32>(dy) * <f32>NativeMath.sin(load<f32>(x)));
-    dy += 4;
-    x += 4;
-  }
+  mapGrad<CosGrad>(dx, dy, x, n);
 }
 
 @final
