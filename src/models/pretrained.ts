@@ -1,6 +1,7 @@
 /** Models in the layout of Hugging Face directories: config.json and safetensors, whole or in shards. */
 
 import { noGrad } from "../graph.js";
+import { locate } from "../io/hub.js";
 import { Conv1D } from "../nn/conv1d.js";
 import { Embedding } from "../nn/embedding.js";
 import { normal_ } from "../nn/init.js";
@@ -37,8 +38,9 @@ export abstract class PretrainedModel<Config extends PretrainedConfig = Pretrain
   abstract get layout(): FileLayout;
 
   /**
-   * Reads config.json and the weights from a directory, an address or a set of files, in evaluation mode as transformers
-   * does: call `train()` to have dropout act.
+   * Reads config.json and the weights from a directory, an address, a set of files or, where "org/name" is no directory,
+   * the Hugging Face hub (`io.fromHub` has its options), in evaluation mode as transformers does: call `train()` to have
+   * dropout act.
    * Errors: a config whose fields this version lacks; every missing, unexpected and mis-shaped key at once; a file that
    * is absent, cut off or corrupted. Then nothing is left in memory.
    */
@@ -49,9 +51,10 @@ export abstract class PretrainedModel<Config extends PretrainedConfig = Pretrain
     source: string | ModelFiles,
     options: LoadOptions<Config> = {},
   ): Promise<M> {
-    const model = new this({ ...(await readConfig<Config>(source)), ...options.config });
+    const found = await locate(source, "config.json", options);
+    const model = new this({ ...(await readConfig<Config>(found)), ...options.config });
     try {
-      await readWeights(model, source, model.layout, options);
+      await readWeights(model, found, model.layout, options);
     } catch (error) {
       model.dispose();
       throw error;

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { io, models } from "../../src/index.js";
 import golden from "../golden/llama.json" with { type: "json" };
 import { bytesOf } from "../support/golden.js";
@@ -159,5 +159,30 @@ describe("fromHub", () => {
     await expect(stopped).rejects.toThrow("enough");
     expect(await readdir(join(folder, "org", "whole", "main"))).toEqual(["tokenizer.json"]);
     expect(await fromHub("org/whole", options)).toBe(join(folder, "org", "whole", "main"));
+  });
+});
+
+describe("fromPretrained", () => {
+  beforeEach(() => {
+    vi.stubEnv("HF_ENDPOINT", endpoint);
+    vi.stubEnv("XDG_CACHE_HOME", folder);
+  });
+  afterEach(() => vi.unstubAllEnvs());
+
+  test("takes the hub's name of a model, from the endpoint that the environment names", async () => {
+    const model = await models.Llama.fromPretrained("org/whole");
+    expect(model.config.vocab_size).toBe(golden.config.vocab_size);
+    model.dispose();
+    expect(await readdir(join(folder, "wasmgrad", "org", "whole"))).toEqual(["main"]);
+    vi.stubEnv("HF_TOKEN", "secret");
+    (await models.Llama.fromPretrained("org/gated")).dispose();
+    await expect(models.Llama.fromPretrained("org/nothing")).rejects.toThrow("org/nothing must have config.json");
+  });
+
+  test("a path that exists wins, and other paths are none of the hub's", async () => {
+    for (const path of ["test/golden", "no/such/directory", "./nothing", "/no/where"]) {
+      await expect(models.Llama.fromPretrained(path), path).rejects.toThrow("ENOENT");
+    }
+    expect(requests).toEqual([]);
   });
 });
