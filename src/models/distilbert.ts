@@ -13,8 +13,8 @@ import { select } from "../ops/view.js";
 import { discard, scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
 import { activationOf } from "./activation.js";
+import { mergeHeads, splitHeads } from "./attention.js";
 import { checkConfig, type PretrainedConfig } from "./config.js";
-import { mergeHeads, splitHeads } from "./heads.js";
 import { checkIds, keyMask, learnedPositions } from "./inputs.js";
 import { type FileLayout, PretrainedModel } from "./pretrained.js";
 
@@ -261,6 +261,7 @@ function complete(config: Partial<DistilBertConfig>): DistilBertConfig {
     counts: ["vocab_size", "max_position_embeddings", "n_layers", "n_heads", "dim", "hidden_dim"],
     probabilities: ["dropout", "attention_dropout", "seq_classif_dropout"],
   });
+  activationOf("DistilBert", "activation", full.activation);
   if (full.dim % full.n_heads !== 0) {
     throw new Error(`DistilBert: config.dim must be a multiple of n_heads, got ${full.dim} and ${full.n_heads}`);
   }

@@ -1,4 +1,5 @@
 export { KeyValueCache } from "./cache.js";
+export { type CausalForwardOptions, CausalLanguageModel } from "./causal.js";
 export type { PretrainedConfig } from "./config.js";
 export {
   DistilBert,
@@ -8,5 +9,6 @@ export {
 } from "./distilbert.js";
 export type { LoadOptions, ModelFiles } from "./files.js";
 export type { GenerateOptions } from "./generate.js";
-export { Llama, type LlamaConfig, type LlamaForwardOptions } from "./llama.js";
+export { GPT2, type GPT2Config } from "./gpt2.js";
+export { Llama, type LlamaConfig } from "./llama.js";
 export { PretrainedModel } from "./pretrained.js";

@@ -1,64 +1,63 @@
-/** Llama, with the state-dict keys and the logits of Hugging Face's `LlamaForCausalLM`. Touvron et al. 2023 */
-import { checkOptions, ShapeError, showShape } from "../errors.js";
+/**
+ * Llama, with the state-dict keys and the logits of Hugging Face's `LlamaForCausalLM`, and the models that differ from it
+ * in their config alone: Mistral, Qwen2. Touvron et al. 2023
+ */
 import { ModuleList } from "../nn/containers.js";
 import { Embedding } from "../nn/embedding.js";
 import { Linear } from "../nn/linear.js";
 import { Module } from "../nn/module.js";
 import { RMSNorm } from "../nn/norm.js";
-import { scaledDotProductAttention } from "../ops/attention.js";
 import { add, mul } from "../ops/binary.js";
-import { to } from "../ops/convert.js";
 import { rotaryEmbedding } from "../ops/rotary.js";
-import { silu } from "../ops/unary.js";
-import { permute, reshape } from "../ops/view.js";
 import { discard, scope } from "../scope.js";
-import { sameShape } from "../shape.js";
 import type { Tensor } from "../tensor.js";
-import type { KeyValueCache } from "./cache.js";
-import type { PretrainedConfig } from "./config.js";
-import { type GenerateOptions, generate } from "./generate.js";
-import { type FileLayout, PretrainedModel } from "./pretrained.js";
-import { RotaryTables } from "./rotary.js";
-
-interface RopeConfig {
-  rope_type?: string;
-  type?: string;
-  rope_theta?: number;
-}
+import { activationOf } from "./activation.js";
+import { type CausalContext, causalAttention, mergeHeads, splitHeads } from "./attention.js";
+import {
+  type CausalForwardOptions,
+  CausalLanguageModel,
+  checkCausalInputs,
+  lastTokens,
+  type PositionLimit,
+} from "./causal.js";
+import { checkConfig, type PretrainedConfig } from "./config.js";
+import { checkPositionIds, keyMask } from "./inputs.js";
+import type { FileLayout } from "./pretrained.js";
+import { type RopeConfig, RotaryTables, rotaryFrequencies } from "./rotary.js";
 
 /** The fields of Hugging Face's config.json that matter here. */
 export interface LlamaConfig extends PretrainedConfig {
   vocab_size: number;
+  /** The width of the model. */
   hidden_size: number;
+  /** The width within a feed-forward layer. */
   intermediate_size: number;
   num_hidden_layers: number;
   num_attention_heads: number;
+  /** Fewer than heads: groups of queries share keys and values. */
   num_key_value_heads?: number;
-  head_dim?: number;
+  head_dim?: number | null;
   max_position_embeddings?: number;
   rms_norm_eps?: number;
-  rope_theta?: number;
-  tie_word_embeddings?: boolean;
+  /** Of Llama: in all four projections. Those of Qwen2 have biases but for the last. */
   attention_bias?: boolean;
   mlp_bias?: boolean;
   hidden_act?: string;
+  attention_dropout?: number;
+  rope_theta?: number;
   rope_scaling?: RopeConfig | null;
-  /** Where newer files keep `rope_theta`. */
+  /** Where newer files keep `rope_theta` and `rope_scaling`. */
   rope_parameters?: RopeConfig | null;
-  model_type?: string;
-  initializer_range?: number;
-  bos_token_id?: number | null;
-  eos_token_id?: number | number[] | null;
+  /** Of Mistral and Qwen2: how many tokens one sees. Longer texts are an error. */
+  sliding_window?: number | null;
+  use_sliding_window?: boolean;
+  /** The layers before this one see everything. */
+  max_window_layers?: number;
 }
 
-interface Context {
-  /** Position of the first token, where `positions` does not say each token's. */
-  start: number;
-  /** int32 [B, T] */
-  positions?: Tensor;
-  /** bool [B, 1, 1, tokens so far], false where a key takes no part. */
-  mask?: Tensor;
-  cache?: KeyValueCache;
+interface Context extends CausalContext {
+  /** Where the tokens are: each in a place of its own, int32 [B, T], or one after the other. */
+  place: { positions: Tensor } | { offset: number };
   tables: { cos: Tensor; sin: Tensor };
 }
 
@@ -67,35 +66,31 @@ class LlamaAttention extends Module {
   readonly k_proj: Linear;
   readonly v_proj: Linear;
   readonly o_proj: Linear;
+  private readonly headDim: number;
+  private readonly dropoutP: number;
 
   constructor(
     config: LlamaConfig,
     private readonly layer: number,
   ) {
     super();
-    const { hidden_size: hidden, num_attention_heads: heads, attention_bias: bias = false } = config;
-    const keyHeads = config.num_key_value_heads ?? heads;
-    const headDim = headDimOf(config);
-    this.q_proj = new Linear(hidden, heads * headDim, { bias });
-    this.k_proj = new Linear(hidden, keyHeads * headDim, { bias });
-    this.v_proj = new Linear(hidden, keyHeads * headDim, { bias });
-    this.o_proj = new Linear(heads * headDim, hidden, { bias });
+    const { hidden_size: hidden, num_attention_heads: heads } = config;
+    const { headDim, keyHeads, biases } = derived(config);
+    this.q_proj = new Linear(hidden, heads * headDim, { bias: biases.qkv });
+    this.k_proj = new Linear(hidden, keyHeads * headDim, { bias: biases.qkv });
+    this.v_proj = new Linear(hidden, keyHeads * headDim, { bias: biases.qkv });
+    this.o_proj = new Linear(heads * headDim, hidden, { bias: biases.o });
     this.headDim = headDim;
+    this.dropoutP = config.attention_dropout ?? 0;
   }
 
-  private readonly headDim: number;
-
-  override forward(x: Tensor, { start, positions, mask, cache, tables }: Context): Tensor {
-    const [B, T] = x.shape;
-    const { cos, sin } = tables;
-    const place = positions ? { positions } : { offset: start };
-    const heads = (t: Tensor) => permute(reshape(t, [B, T, -1, this.headDim]), [0, 2, 1, 3]); // (B, H, T, D)
-    const q = rotaryEmbedding(heads(this.q_proj.forward(x)), cos, sin, place);
-    let k = rotaryEmbedding(heads(this.k_proj.forward(x)), cos, sin, place);
-    let v = heads(this.v_proj.forward(x));
-    if (cache) ({ keys: k, values: v } = cache.append(this.layer, k, v));
-    const y = scaledDotProductAttention(q, k, v, { attnMask: mask, isCausal: true, causalOffset: k.shape[2] - T });
-    return this.o_proj.forward(reshape(permute(y, [0, 2, 1, 3]), [B, T, -1]));
+  override forward(x: Tensor, context: Context): Tensor {
+    const { cos, sin } = context.tables;
+    const q = rotaryEmbedding(splitHeads(this.q_proj.forward(x), this.headDim), cos, sin, context.place);
+    const k = rotaryEmbedding(splitHeads(this.k_proj.forward(x), this.headDim), cos, sin, context.place);
+    const v = splitHeads(this.v_proj.forward(x), this.headDim);
+    const dropoutP = this.training ? this.dropoutP : 0;
+    return this.o_proj.forward(mergeHeads(causalAttention(q, k, v, this.layer, context, { dropoutP })));
   }
 }
 
@@ -103,16 +98,19 @@ class LlamaMLP extends Module {
   readonly gate_proj: Linear;
   readonly up_proj: Linear;
   readonly down_proj: Linear;
+  private readonly activation: (x: Tensor) => Tensor;
 
-  constructor({ hidden_size: hidden, intermediate_size: inner, mlp_bias: bias = false }: LlamaConfig) {
+  constructor({ hidden_size: hidden, intermediate_size: inner, mlp_bias, hidden_act }: LlamaConfig) {
     super();
+    const bias = mlp_bias ?? false;
     this.gate_proj = new Linear(hidden, inner, { bias });
     this.up_proj = new Linear(hidden, inner, { bias });
     this.down_proj = new Linear(inner, hidden, { bias });
+    this.activation = activationOf("Llama", "hidden_act", hidden_act ?? "silu");
   }
 
   override forward(x: Tensor): Tensor {
-    return this.down_proj.forward(mul(silu(this.gate_proj.forward(x)), this.up_proj.forward(x)));
+    return this.down_proj.forward(mul(this.activation(this.gate_proj.forward(x)), this.up_proj.forward(x)));
   }
 }
 
@@ -147,23 +145,20 @@ class LlamaModel extends Module {
 
   constructor(config: LlamaConfig) {
     super();
+    const { headDim, rope, positions } = derived(config);
     this.embed_tokens = new Embedding(config.vocab_size, config.hidden_size);
     this.layers = new ModuleList(
       Array.from({ length: config.num_hidden_layers }, (_, i) => new LlamaDecoderLayer(config, i)),
     );
     this.norm = new RMSNorm(config.hidden_size, { eps: config.rms_norm_eps ?? 1e-6 });
-    this.rotary = new RotaryTables(
-      headDimOf(config),
-      config.rope_theta ?? config.rope_parameters?.rope_theta ?? 10000,
-      config.max_position_embeddings ?? 2048,
-    );
+    this.rotary = new RotaryTables(rotaryFrequencies("Llama", headDim, rope), positions);
   }
 
-  override forward(ids: Tensor, { cache, attentionMask, positionIds }: LlamaForwardOptions = {}): Tensor {
+  override forward(ids: Tensor, positionIds: Tensor | undefined, { cache, mask }: CausalContext): Tensor {
     const start = cache?.length ?? 0;
-    const mask = attentionMask && keyMask(attentionMask, ids.shape[0], start + ids.shape[1]);
     const length = positionIds ? Math.max(...positionIds.data()) + 1 : start + ids.shape[1];
-    const context: Context = { start, positions: positionIds, mask, cache, tables: this.rotary.forward(length) };
+    const place = positionIds ? { positions: positionIds } : { offset: start };
+    const context: Context = { place, mask, cache, tables: this.rotary.forward(length) };
     let h = this.embed_tokens.forward(ids);
     for (const layer of this.layers) {
       const input = h;
@@ -174,17 +169,8 @@ class LlamaModel extends Module {
   }
 }
 
-export interface LlamaForwardOptions {
-  /** Earlier tokens' keys and values; `ids` are the tokens after them. */
-  cache?: KeyValueCache;
-  /** [B, tokens so far], 0 where a token (padding) is not to be seen. */
-  attentionMask?: Tensor;
-  /** int32 [B, T], each token's place in its text; one after the other if left out. */
-  positionIds?: Tensor;
-}
-
 /** A causal language model: logits [B, T, vocab] for token ids [B, T]. */
-export class Llama extends PretrainedModel<LlamaConfig> {
+export class Llama extends CausalLanguageModel<LlamaConfig> {
   readonly model: LlamaModel;
   readonly lm_head: Linear;
 
@@ -193,77 +179,97 @@ export class Llama extends PretrainedModel<LlamaConfig> {
     checkLlama(config);
     this.model = new LlamaModel(config);
     this.lm_head = new Linear(config.hidden_size, config.vocab_size, { bias: false });
-    if (config.tie_word_embeddings) {
-      this.lm_head.weight.dispose();
-      this.lm_head.weight = this.model.embed_tokens.weight;
-    }
+    this.tieHead(this.lm_head, this.model.embed_tokens);
     this.initialize();
   }
 
-  override forward(ids: Tensor, options: LlamaForwardOptions = {}): Tensor {
-    checkOptions("Llama", options, ["cache", "attentionMask", "positionIds"]);
-    if (ids.ndim !== 2 || ids.size === 0) {
-      throw new ShapeError(
-        `Llama: token ids must have shape [batch, tokens] with one token or more, got ${showShape(ids.shape)}`,
-      );
-    }
-    return scope(() => this.lm_head.forward(this.model.forward(ids, options)));
+  override forward(ids: Tensor, options: CausalForwardOptions = {}): Tensor {
+    const { cache, attentionMask, positionIds, logitsToKeep } = options;
+    checkCausalInputs("Llama", ids, options, this.config.vocab_size);
+    if (positionIds) checkPositionIds("Llama", positionIds, ids.shape);
+    const tokens = (cache?.length ?? 0) + ids.shape[1];
+    checkWindow(this.config, tokens);
+    return scope(() => {
+      const mask = keyMask("Llama", attentionMask, [ids.shape[0], tokens]);
+      const h = this.model.forward(ids, positionIds, { cache, mask });
+      return this.lm_head.forward(lastTokens(h, logitsToKeep));
+    });
   }
 
-  /** `ids` and what follows them; ends after the config's end-of-sequence token unless `stop` says otherwise. */
-  generate(ids: ArrayLike<number>, options: GenerateOptions = {}): Promise<number[]> {
-    return generate(this, ids, { ...options, stop: options.stop ?? [this.config.eos_token_id ?? []].flat() });
+  /** @internal */
+  override get positionLimit(): PositionLimit {
+    const { positions, window } = derived(this.config);
+    if (window < positions) return { tokens: window, field: "sliding_window", hard: true };
+    return { tokens: positions, field: "max_position_embeddings", hard: false };
   }
 
   /** @internal */
   override get layout(): FileLayout {
-    return {
-      modelType: "llama",
-      architecture: "LlamaForCausalLM",
-      prefix: "model.",
-      ignored: /rotary_emb\.inv_freq$/,
-    };
+    const modelType = this.config.model_type ?? "llama";
+    return { modelType, architecture: architectures[modelType], prefix: "model.", ignored: /rotary_emb\.inv_freq$/ };
   }
 }
 
-function headDimOf({ head_dim, hidden_size, num_attention_heads }: LlamaConfig): number {
-  return head_dim ?? hidden_size / num_attention_heads;
+const architectures: Readonly<Record<string, string>> = {
+  llama: "LlamaForCausalLM",
+  mistral: "MistralForCausalLM",
+  qwen2: "Qwen2ForCausalLM",
+};
+
+/** What follows from the fields of the config, by the rules of its model type. */
+function derived(config: LlamaConfig): {
+  headDim: number;
+  keyHeads: number;
+  biases: { qkv: boolean; o: boolean };
+  positions: number;
+  rope: RopeConfig;
+  window: number;
+} {
+  const { model_type = "llama", hidden_size, num_attention_heads: heads, attention_bias = false } = config;
+  const positions = config.max_position_embeddings ?? 2048;
+  const { rope_theta = 10000, rope_scaling, rope_parameters } = config;
+  return {
+    headDim: config.head_dim ?? hidden_size / heads,
+    keyHeads: config.num_key_value_heads ?? heads,
+    biases:
+      model_type === "llama" ? { qkv: attention_bias, o: attention_bias } : { qkv: model_type === "qwen2", o: false },
+    positions,
+    rope: { rope_theta, original_max_position_embeddings: positions, ...(rope_scaling ?? rope_parameters) },
+    window: windowOf(config),
+  };
 }
 
-function keyMask(attentionMask: Tensor, B: number, tokens: number): Tensor {
-  if (!sameShape(attentionMask.shape, [B, tokens])) {
-    throw new ShapeError(
-      `Llama: attentionMask must have shape ${showShape([B, tokens])}, got ${showShape(attentionMask.shape)}`,
+/** How many tokens one sees where it is fewer than all; transformers' defaults, which differ by model type. */
+function windowOf(config: LlamaConfig): number {
+  const { model_type, sliding_window = 4096, use_sliding_window = false, max_window_layers = 28 } = config;
+  const slides =
+    model_type === "mistral" ||
+    (model_type === "qwen2" && use_sliding_window && max_window_layers < config.num_hidden_layers);
+  return slides && sliding_window !== null ? sliding_window : Number.POSITIVE_INFINITY;
+}
+
+function checkWindow(config: LlamaConfig, tokens: number): void {
+  const window = windowOf(config);
+  if (tokens > window) {
+    throw new Error(
+      `Llama: texts must not be longer than config.sliding_window, which is ${window}, in this version, got ${tokens} tokens`,
     );
   }
-  return reshape(to(attentionMask, "bool"), [B, 1, 1, tokens]);
 }
 
-/** What would silently give other logits, or cannot be built, is an error. */
 function checkLlama(config: LlamaConfig): void {
-  const sizes = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"] as const;
-  for (const name of sizes) {
-    if (!(Number.isInteger(config[name]) && config[name] > 0)) {
-      throw new Error(`Llama: config.${name} must be a whole number from 1, got ${config[name]}`);
-    }
-  }
-  const headDim = headDimOf(config);
-  const keyHeads = config.num_key_value_heads ?? config.num_attention_heads;
+  checkConfig("Llama", config, {
+    modelTypes: Object.keys(architectures),
+    counts: ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"],
+    probabilities: ["attention_dropout"],
+  });
+  const { headDim, keyHeads, rope } = derived(config);
+  activationOf("Llama", "hidden_act", config.hidden_act ?? "silu");
+  rotaryFrequencies("Llama", headDim, rope);
   if (headDim % 2 !== 0) throw new Error(`Llama: the head dimension must be even, got ${headDim}`);
   if (config.num_attention_heads % keyHeads !== 0) {
     throw new Error(
       `Llama: num_attention_heads must be a multiple of num_key_value_heads, got ${config.num_attention_heads} and ${keyHeads}`,
     );
-  }
-  if (config.hidden_act !== undefined && config.hidden_act !== "silu") {
-    throw new Error(`Llama: config.hidden_act must be "silu", got ${JSON.stringify(config.hidden_act)}`);
-  }
-  if (config.model_type !== undefined && config.model_type !== "llama") {
-    throw new Error(`Llama: config.model_type must be "llama", got ${JSON.stringify(config.model_type)}`);
-  }
-  for (const rope of [config.rope_scaling, config.rope_parameters]) {
-    const type = rope?.rope_type ?? rope?.type ?? "default";
-    if (type !== "default")
-      throw new Error(`Llama: the rope type must be "default" in this version, got ${JSON.stringify(type)}`);
   }
 }

@@ -65,7 +65,7 @@ export abstract class PretrainedModel<Config extends PretrainedConfig = Pretrain
   /** config.json and model.safetensors, as transformers loads them; written to `dir` where one is given. */
   savePretrained(dir?: string): ReturnType<typeof writePretrained> {
     const { architecture, modelType } = this.layout;
-    const config = { architectures: [architecture], model_type: modelType, ...this.config, torch_dtype: "float32" };
+    const config = { model_type: modelType, ...this.config, architectures: [architecture], torch_dtype: "float32" };
     return writePretrained(this, config, dir);
   }
 

@@ -1,5 +1,6 @@
 /** The training loop. */
 import { checkOptions } from "../errors.js";
+import { inMode } from "../nn/mode.js";
 import type { Module } from "../nn/module.js";
 import { clipGradNorm_ } from "../nn/utils.js";
 import { full } from "../ops/create.js";
@@ -10,7 +11,6 @@ import { scope } from "../scope.js";
 import type { Callback, FitEvent } from "./callbacks.js";
 import { type History, WeightedMean } from "./history.js";
 import { type Batches, evaluate, type LossFunction, weightedLoss } from "./loss.js";
-import { inMode } from "./mode.js";
 
 export interface FitOptions<Model extends Module, Batch> {
   /** How often to go through the loader. */

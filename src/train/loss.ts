@@ -1,12 +1,12 @@
 /** What a loss function of `fit` returns, and how much it counts. */
 import { showShape } from "../errors.js";
 import { noGrad } from "../graph.js";
+import { inMode } from "../nn/mode.js";
 import type { Module } from "../nn/module.js";
 import { Pacer } from "../pause.js";
 import { scope } from "../scope.js";
 import { Tensor } from "../tensor.js";
 import { WeightedMean } from "./history.js";
-import { inMode } from "./mode.js";
 
 /** The mean loss of a batch; `count` is over how many terms, by default the rows of the batch's first tensor. */
 export type LossFunction<Model, Batch> = (model: Model, batch: Batch) => Tensor | { loss: Tensor; count: number };

@@ -168,12 +168,24 @@ describe("Llama", () => {
     await expect(load(config({ vocab_size: 41 }))).rejects.toThrow(
       /embed_tokens\.weight must have shape \[41, 24\], has \[40, 24\]/,
     );
-    await expect(load(config({ hidden_act: "relu" }))).rejects.toThrow(/hidden_act must be "silu"/);
-    await expect(load(config({ rope_scaling: { rope_type: "llama3" } }))).rejects.toThrow(
-      /rope type must be "default" in this version, got "llama3"/,
+    await expect(load(config({ hidden_act: "swiglu" }))).rejects.toThrow(
+      /config\.hidden_act must be one of gelu, .*, got "swiglu"/,
     );
-    await expect(load(config({ rope_parameters: { rope_type: "yarn" } }))).rejects.toThrow(/rope type/);
-    await expect(load(config({ model_type: "granite" }))).rejects.toThrow(/model_type must be "llama"/);
+    await expect(load(config({ rope_scaling: { rope_type: "llama3" } }))).rejects.toThrow(
+      /the rope's factor must be a number above 0, got undefined/,
+    );
+    await expect(load(config({ rope_parameters: { rope_type: "yarn" } }))).rejects.toThrow(
+      /rope type must be one of default, linear, llama3 in this version, got "yarn"/,
+    );
+    await expect(load(config({ rope_scaling: { partial_rotary_factor: 0.5 } }))).rejects.toThrow(
+      /partial_rotary_factor must be 1 in this version, got 0\.5/,
+    );
+    await expect(load(config({ quantization_config: { bits: 4 } }))).rejects.toThrow(
+      /config\.quantization_config must be null in this version, got {"bits":4}/,
+    );
+    await expect(load(config({ model_type: "granite" }))).rejects.toThrow(
+      /model_type must be "llama" or "mistral" or "qwen2", got "granite"/,
+    );
     await expect(load({ "config.json": files["config.json"] })).rejects.toThrow(/must include model\.safetensors/);
     await expect(load({ ...files, "config.json": "{" })).rejects.toThrow(/config\.json must be JSON/);
     expect(memoryStats()).toMatchObject({ liveBytes: before.liveBytes, liveTensors: before.liveTensors });

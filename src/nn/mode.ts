@@ -1,4 +1,4 @@
-import type { Module } from "../nn/module.js";
+import type { Module } from "./module.js";
 
 /** Sets training or evaluation mode; returns what gives every module the mode that it had. */
 export function inMode(model: Module, training: boolean): () => void {

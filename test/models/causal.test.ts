@@ -1,0 +1,135 @@
+import { describe, expect, test } from "vitest";
+import { F, memoryStats, models, noGrad, scope, type Tensor, tensor } from "../../src/index.js";
+import golden from "../golden/causal.json" with { type: "json" };
+import { expectClose } from "../support/checkOp.js";
+import { bytesOf, tensorsOf } from "../support/golden.js";
+
+const int = (values: number[][]) => tensor(values, { dtype: "int32" });
+const close = { absolute: 5e-6, relative: 1e-5 };
+
+interface Golden {
+  config: { model_type: string };
+  weights: string;
+  loss: number;
+  greedy: number[];
+  values: string;
+}
+const all: Record<string, Golden> = golden.models;
+
+function load(which: Golden, changes: object = {}): Promise<models.GPT2 | models.Llama> {
+  const config = JSON.stringify({ ...which.config, ...changes });
+  return read(which, { "config.json": config, "model.safetensors": bytesOf(which.weights) });
+}
+
+function read({ config }: Golden, files: models.ModelFiles): Promise<models.GPT2 | models.Llama> {
+  return config.model_type === "gpt2" ? models.GPT2.fromPretrained(files) : models.Llama.fromPretrained(files);
+}
+
+async function withModel(which: Golden, check: (model: models.GPT2 | models.Llama) => unknown): Promise<void> {
+  const before = memoryStats();
+  const model = await load(which);
+  try {
+    await check(model);
+  } finally {
+    model.dispose();
+  }
+  expect(memoryStats()).toMatchObject({ liveBytes: before.liveBytes, liveTensors: before.liveTensors });
+}
+
+for (const [name, which] of Object.entries(all)) {
+  describe(name, () => {
+    test("logits, loss and gradients equal those of transformers, with padding and without", () =>
+      withModel(which, async (model) => {
+        const expected = await tensorsOf(which.values);
+        scope(() => {
+          expectClose(model.forward(int(golden.ids)).data(), expected.logits.data(), close, "logits");
+          const mask = tensor(golden.mask);
+          const logits = model.forward(int(golden.ids), { attentionMask: mask, positionIds: int(golden.positions) });
+          const shown = F.mul(logits, F.unsqueeze(mask, -1));
+          expectClose(shown.data(), expected.padded.data(), close, "logits with padding");
+          const [B, T, V] = logits.shape;
+          const predictions = F.reshape(F.narrow(logits, 1, 0, T - 1), [B * (T - 1), V]);
+          const loss = F.crossEntropy(predictions, F.reshape(int(golden.targets), [-1]));
+          expectClose([loss.item()], [which.loss]);
+          loss.backward();
+        });
+        const parameters = Object.fromEntries(model.namedParameters());
+        const gradients = Object.entries(expected).filter(([key]) => key.startsWith("gradient."));
+        expect(gradients.length).toBeGreaterThan(0);
+        for (const [key, value] of gradients) {
+          expectClose(parameters[key.slice(9)].grad?.data() ?? [], value.data(), close, key);
+        }
+        for (const value of Object.values(expected)) value.dispose();
+      }));
+
+    test("the greedy continuation is transformers'", () =>
+      withModel(which, async (model) => {
+        const options = { maxNewTokens: 12, repetitionPenalty: 1.2, stop: [] };
+        expect(await model.generate(which.greedy.slice(0, 4), options)).toEqual(which.greedy);
+      }));
+
+    test("with the cache, tokens have the logits of the whole, also where texts have padding", () =>
+      withModel(which, (model) =>
+        noGrad(() =>
+          scope(() => {
+            const [mask, positions, ids] = [tensor(golden.mask), int(golden.positions), int(golden.ids)];
+            const whole = model.forward(ids, { attentionMask: mask, positionIds: positions });
+            const cache = new models.KeyValueCache(3);
+            const T = ids.shape[1];
+            const parts = [5, 1, 1, 2].map((length) => {
+              const at = cache.length;
+              const part = (x: Tensor) => F.narrow(x, 1, at, length);
+              const attentionMask = F.narrow(mask, 1, 0, at + length);
+              return model.forward(part(ids), { attentionMask, positionIds: part(positions), cache });
+            });
+            expect(cache.length).toBe(T);
+            cache.dispose();
+            const shown = (x: Tensor) => F.mul(x, F.unsqueeze(mask, -1)).data();
+            expectClose(shown(F.cat(parts, 1)), shown(whole), close);
+          }),
+        ),
+      ));
+
+    test("what it writes it reads again, byte for byte", () =>
+      withModel(which, async (model) => {
+        const written = await model.savePretrained();
+        const again = await read(which, written);
+        expect(await again.savePretrained()).toEqual(written);
+        again.dispose();
+      }));
+  });
+}
+
+describe("causal language models", () => {
+  const { gpt2 } = all;
+
+  test("logits of the last tokens alone are those of the whole", () =>
+    withModel(gpt2, (model) =>
+      scope(() => {
+        const whole = model.forward(int(golden.ids));
+        const last = model.forward(int(golden.ids), { logitsToKeep: 2 });
+        expect(last.shape).toEqual([2, 2, whole.shape[2]]);
+        expectClose(last.data(), F.narrow(whole, 1, 7, 2).data(), close);
+        expect(() => model.forward(int(golden.ids), { logitsToKeep: 10 })).toThrow(
+          "GPT2: logitsToKeep must be a whole number from 1 to 9, got 10",
+        );
+      }),
+    ));
+
+  test("generation is without dropout, whatever the mode, and leaves the mode", () =>
+    withModel(gpt2, async (model) => {
+      const plain = await model.generate([3, 4, 5], { stop: [] });
+      model.train();
+      expect(await model.generate([3, 4, 5], { stop: [] })).toEqual(plain);
+      expect(model.modules().every((module) => module.training)).toBe(true);
+    }));
+
+  test("dropout acts in training", () =>
+    withModel(gpt2, (model) =>
+      scope(() => {
+        model.train();
+        const [a, b] = [model.forward(int(golden.ids)).data(), model.forward(int(golden.ids)).data()];
+        expect([...a]).not.toEqual([...b]);
+      }),
+    ));
+});
