@@ -1,52 +1,72 @@
 /** Adapters in the files of Hugging Face's PEFT: `adapter_config.json` and `adapter_model.safetensors`. */
 import { files as fileSystem } from "#files";
 import { copyInto } from "../copy.js";
+import { checkOptions } from "../errors.js";
 import { parse, serialize } from "../io/safetensors.js";
 import type { Module } from "../nn/module.js";
+import { cat } from "../ops/view.js";
 import { scope } from "../scope.js";
+import { sameShape } from "../shape.js";
 import { checkKeys, type StateDict } from "../stateDict.js";
-import { apply, handleOf, LoraHandle } from "./apply.js";
-import type { LoraConfig } from "./config.js";
+import type { Tensor } from "../tensor.js";
+import { Adapter, factorNames, peftPrefix } from "./adapter.js";
+import { resolveConfig } from "./config.js";
+import { handleOf, LoraHandle } from "./handle.js";
+import { fromPeft, toPeft } from "./peftConfig.js";
 
 export type AdapterFiles = {
   "adapter_config.json": string;
   "adapter_model.safetensors": Uint8Array<ArrayBuffer>;
 };
 
-/** The part of PEFT's `LoraConfig` that decides what an adapter computes. */
-interface PeftConfig {
-  peft_type: string;
-  r: number;
-  lora_alpha: number;
-  lora_dropout: number;
-  target_modules: readonly string[] | string;
-  exclude_modules?: readonly string[] | string | null;
-  use_rslora?: boolean;
-  rank_pattern?: Record<string, number>;
-  alpha_pattern?: Record<string, number>;
-  [field: string]: unknown;
+export interface SaveAdapterOptions {
+  /** Also write the files there, each under a temporary name that is then changed. */
+  dir?: string;
+  /** The active adapter if left out. */
+  adapterName?: string;
+}
+
+export interface LoadAdapterOptions {
+  trainable?: boolean;
+  adapterName?: string;
 }
 
 /**
- * The adapter of a model as PEFT's two files; written to `dir` too where one is given (each to a temporary name, then renamed).
- * With `scaling: "alpha"` the files say lora_alpha = alpha·r, since PEFT divides by r.
+ * An adapter of a model as PEFT's two files. What PEFT has no field for is written as what it has: `scaling: "alpha"` as
+ * lora_alpha = alpha·r, a RegExp as the paths it matched, PiSSA as a plain LoRA of rank 2r on the original weights.
  */
-export function saveAdapter(target: Module | LoraHandle, { dir }: { dir?: string } = {}): AdapterFiles {
+export function saveAdapter(target: Module | LoraHandle, options: SaveAdapterOptions = {}): AdapterFiles {
+  checkOptions("lora.saveAdapter", options, ["dir", "adapterName"]);
   const handle = target instanceof LoraHandle ? target : handleOf(target);
   if (!handle)
     throw new Error("lora.saveAdapter: the model must have an adapter, got one without; call lora.apply first");
+  const adapter = handle.adapter(options.adapterName ?? handle.config.adapterName);
   const files: AdapterFiles = {
-    "adapter_config.json": `${JSON.stringify(toPeft(handle), null, 2)}\n`,
-    "adapter_model.safetensors": scope(() => serialize(handle.stateDict(), { format: "pt" })),
+    "adapter_config.json": `${JSON.stringify(toPeft(adapter), null, 2)}\n`,
+    "adapter_model.safetensors": scope(() => serialize(plainTensors(adapter), { format: "pt" })),
   };
+  const { dir } = options;
   if (dir !== undefined)
     for (const [name, content] of Object.entries(files))
       fileSystem.writeFileAtomicSync(fileSystem.join(dir, name), content);
   return files;
 }
 
+/** The state dict with every layer's factors as those of a change of the original weight. */
+function plainTensors(adapter: Adapter): StateDict {
+  const tensors = adapter.stateDict();
+  for (const { path, layer, delta } of adapter.layers) {
+    const { a, b } = delta.plainFactors();
+    const [nameA, nameB] = factorNames(layer);
+    tensors[`${peftPrefix}${path}.${nameA}`] = cat(a, 0);
+    tensors[`${peftPrefix}${path}.${nameB}`] = cat(b, 1);
+  }
+  return tensors;
+}
+
 /**
- * Gives `model` the adapter in PEFT's files.
+ * Gives `model` the adapter in PEFT's files. A model that has adapters keeps them and gets one more, which `setAdapter`
+ * makes the active one.
  *
  * @param source the files, or the directory (or URL of one) that holds them
  * Errors: fields that would change the result and are not supported, tensors that do not fit; the model is then as it was.
@@ -54,21 +74,28 @@ export function saveAdapter(target: Module | LoraHandle, { dir }: { dir?: string
 export async function loadAdapter(
   model: Module,
   source: string | AdapterFiles,
-  { trainable = true, adapterName = "default" }: { trainable?: boolean; adapterName?: string } = {},
+  options: LoadAdapterOptions = {},
 ): Promise<LoraHandle> {
+  checkOptions("lora.loadAdapter", options, ["trainable", "adapterName"]);
+  const { trainable = true, adapterName = "default" } = options;
   const files = typeof source === "string" ? await readFiles(source) : source;
-  const peft = parseConfig(files["adapter_config.json"]);
+  const config = resolveConfig("lora.loadAdapter", model, { ...fromPeft(files["adapter_config.json"]), adapterName });
   const { tensors } = await parse(files["adapter_model.safetensors"]);
-  try {
-    const handle = apply(model, { ...fromPeft(peft), adapterName });
+  const make = () => {
+    const adapter = new Adapter("lora.loadAdapter", model, config, { given: true });
     try {
-      copyTensors(handle, tensors);
+      copyTensors(model, adapter, tensors);
     } catch (error) {
-      handle.detach();
+      adapter.dispose();
       throw error;
     }
-    if (!trainable) for (const { delta } of handle.adapted) delta.requiresGrad_(false);
-    return handle;
+    if (!trainable) adapter.freeze();
+    return adapter;
+  };
+  try {
+    const handle = handleOf(model);
+    handle?.insert(adapterName, make);
+    return handle ?? new LoraHandle(model, make());
   } finally {
     for (const tensor of Object.values(tensors)) tensor.dispose();
   }
@@ -82,118 +109,23 @@ async function readFiles(dir: string): Promise<AdapterFiles> {
   return { "adapter_config.json": new TextDecoder().decode(config), "adapter_model.safetensors": weights };
 }
 
-function toPeft({ config, adapted }: LoraHandle): PeftConfig {
-  const plainAlpha = config.scaling === "alpha";
-  const alphaPattern = plainAlpha
-    ? Object.fromEntries(adapted.map(({ path, delta }) => [path, delta.scaling * delta.rank]))
-    : config.alphaPattern;
-  return {
-    peft_type: "LORA",
-    base_model_name_or_path: null,
-    task_type: null,
-    inference_mode: true,
-    r: config.r,
-    lora_alpha: plainAlpha ? config.alpha * config.r : config.alpha,
-    lora_dropout: config.dropout,
-    target_modules: namesFor(config, adapted),
-    exclude_modules: null,
-    use_rslora: config.scaling === "alpha/sqrt(r)",
-    rank_pattern: config.rankPattern,
-    alpha_pattern: alphaPattern,
-    bias: "none",
-    fan_in_fan_out: false,
-    init_lora_weights: true,
-    layers_pattern: null,
-    layers_to_transform: null,
-    modules_to_save: null,
-    use_dora: false,
-  };
-}
-
-/** A list of names as it was given; a pattern of ours (PEFT's are Python's), or one with exclusions, as the paths it chose. */
-function namesFor({ targetModules, excludeModules }: LoraConfig, adapted: LoraHandle["adapted"]): readonly string[] {
-  const isPlainList = Array.isArray(targetModules) && Array.isArray(excludeModules) && excludeModules.length === 0;
-  return isPlainList ? (targetModules as readonly string[]) : adapted.map(({ path }) => path);
-}
-
-function fromPeft(peft: PeftConfig): Partial<LoraConfig> {
-  return {
-    r: peft.r,
-    alpha: peft.lora_alpha,
-    dropout: peft.lora_dropout ?? 0,
-    targetModules: patternOf(peft.target_modules),
-    excludeModules: peft.exclude_modules ? (patternOf(peft.exclude_modules) as string[] | RegExp) : [],
-    scaling: peft.use_rslora ? "alpha/sqrt(r)" : "alpha/r",
-    rankPattern: peft.rank_pattern ?? {},
-    alphaPattern: peft.alpha_pattern ?? {},
-  };
-}
-
-function patternOf(names: readonly string[] | string): LoraConfig["targetModules"] {
-  if (typeof names !== "string") return names;
-  if (names === "all-linear") return names;
-  try {
-    return new RegExp(names);
-  } catch (error) {
-    throw new Error(
-      `lora.loadAdapter: target_modules must be a pattern that JavaScript has too, got ${(error as Error).message}`,
-    );
-  }
-}
-
-/** Fields that this library honours, or that change nothing in what a trained adapter computes. */
-const understood = new Set([
-  ...[
-    "peft_type",
-    "r",
-    "lora_alpha",
-    "lora_dropout",
-    "target_modules",
-    "exclude_modules",
-    "use_rslora",
-    "rank_pattern",
-    "alpha_pattern",
-  ],
-  ...["auto_mapping", "base_model_name_or_path", "inference_mode", "peft_version", "revision", "task_type"],
-  ...["corda_config", "eva_config", "loftq_config", "lora_ga_config", "megatron_core", "qalora_group_size"],
-]);
-
-function parseConfig(text: string): PeftConfig {
-  let config: PeftConfig;
-  try {
-    config = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`lora.loadAdapter: adapter_config.json must be JSON, got ${(error as Error).message}`);
-  }
-  if (config.peft_type !== "LORA") {
-    throw new Error(`lora.loadAdapter: peft_type must be "LORA", got ${JSON.stringify(config.peft_type)}`);
-  }
-  for (const field of ["r", "lora_alpha", "target_modules"]) {
-    if (config[field] == null) throw new Error(`lora.loadAdapter: adapter_config.json must have ${field}, got none`);
-  }
-  const unsupported = Object.entries(config).filter(([field, value]) => !understood.has(field) && !isOff(field, value));
-  if (unsupported.length > 0) {
-    const list = unsupported.map(([field, value]) => `${field} = ${JSON.stringify(value)}`).join(", ");
-    throw new Error(
-      `lora.loadAdapter: adapter_config.json must ask for plain LoRA on linear layers in this version, got ${list}`,
-    );
-  }
-  return config;
-}
-
-/** Absent, empty or false: a feature that is not used. */
-function isOff(field: string, value: unknown): boolean {
-  if (field === "bias") return value === "none";
-  // initializations that leave the base weights as they are
-  if (field === "init_lora_weights") return [true, false, "gaussian", "orthogonal", "eva"].includes(value as string);
-  return value === null || value === false || (typeof value === "object" && Object.keys(value as object).length === 0);
-}
-
 /** Copies the file's tensors into the adapter, or reports everything that does not fit. */
-function copyTensors(handle: LoraHandle, given: StateDict): void {
+function copyTensors(model: Module, adapter: Adapter, tensors: StateDict): void {
   scope(() => {
-    const own = handle.stateDict();
-    checkKeys("lora.loadAdapter", new Map(Object.entries(own)), new Map(Object.entries(given)));
-    for (const [key, tensor] of Object.entries(own)) copyInto(tensor, given[key]);
+    const own = adapter.stateDict();
+    const base = new Map(model.state());
+    const isOwn = ([key, tensor]: [string, Tensor]) => key in own || !repeats(base, key, tensor);
+    const given = new Map(Object.entries(tensors).filter(isOwn));
+    checkKeys("lora.loadAdapter", new Map(Object.entries(own)), given);
+    for (const [key, tensor] of Object.entries(own)) copyInto(tensor, tensors[key]);
   });
+}
+
+/** Whether a tensor is the model's own: PEFT writes embeddings beside their adapters, and originals of saved modules. */
+function repeats(base: ReadonlyMap<string, Tensor>, key: string, tensor: Tensor): boolean {
+  if (!key.startsWith(peftPrefix)) return false;
+  const own = base.get(key.slice(peftPrefix.length).replace(/\.(base_layer|original_module)(?=\.)/, ""));
+  if (!own || !sameShape(own.shape, tensor.shape)) return false;
+  const values = own.data();
+  return tensor.data().every((value, i) => value === values[i]);
 }

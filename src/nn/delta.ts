@@ -1,7 +1,7 @@
 import { clone, copyInto } from "../copy.js";
 import { noGrad } from "../graph.js";
 import { addProduct, linear } from "../ops/linear.js";
-import { scope } from "../scope.js";
+import { keep, scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
 import { Module } from "./module.js";
 import type { Parameter } from "./parameter.js";
@@ -59,12 +59,12 @@ export abstract class AdaptableLayer extends Module {
 
   /** Lets `change` write to W [out, in]; without recording. */
   changeWeight(change: (weight: Tensor) => void): void {
-    noGrad(() => scope(() => change(this.weightMatrix())));
+    noGrad(() => scope(() => void change(this.weightMatrix())));
   }
 
   /** A copy of the weight as it is stored. */
   saveWeight(): SavedWeight {
-    const values = scope(() => clone(this.weightMatrix()));
+    const values = keep(scope(() => clone(this.weightMatrix())));
     return {
       restore: () => scope(() => copyInto(this.weightMatrix(), values)),
       dispose: () => values.dispose(),

@@ -170,6 +170,7 @@ export abstract class Module {
   /** Releases parameters, buffers and their gradients. */
   dispose(): void {
     for (const [, tensor] of [...this.namedTensors()]) tensor.dispose();
+    dependents.get(this)?.();
   }
 
   /** One line of facts for `toString`, such as `in=4, out=2`. */
@@ -182,6 +183,14 @@ export abstract class Module {
     const lines = children.map(([name, child]) => `\n  (${name}): ${child.toString().replaceAll("\n", "\n  ")}`);
     return `${this.constructor.name}(${this.describe()}${lines.join("")}${lines.length ? "\n" : ""})`;
   }
+}
+
+const dependents = new WeakMap<Module, () => void>();
+
+/** Calls `end` when `module` itself is disposed: for what depends on it without being a part of it. Null: for nothing. */
+export function whenDisposed(module: Module, end: (() => void) | null): void {
+  if (end) dependents.set(module, end);
+  else dependents.delete(module);
 }
 
 type Member = Parameter | Buffer | Module;

@@ -86,10 +86,15 @@ describe("adapters from PEFT", () => {
         "adapter_config.json": JSON.stringify({ ...golden.lora.config, ...changes }),
         "adapter_model.safetensors": bytesOf(weights),
       });
-    await expect(load({ use_dora: true })).rejects.toThrow(/use_dora = true/);
-    await expect(load({ bias: "all", modules_to_save: ["lm_head"] })).rejects.toThrow(/modules_to_save.*|bias = "all"/);
-    await expect(load({ invented_feature: 3 })).rejects.toThrow(/invented_feature = 3/);
-    await expect(load({ init_lora_weights: "pissa" })).rejects.toThrow(/init_lora_weights = "pissa"/);
+    await expect(load({ use_dora: true })).rejects.toThrow(/missing keys: .*lora_magnitude_vector/);
+    await expect(load({ modules_to_save: ["lm_head"] })).rejects.toThrow(/missing keys: .*lm_head\.weight/);
+    await expect(load({ modules_to_save: ["head"], bias: "all" })).rejects.toThrow(/q_proj\.base_layer\.bias/);
+    await expect(load({ invented_feature: 3, use_qalora: true })).rejects.toThrow(
+      /use_qalora = true, invented_feature = 3/,
+    );
+    await expect(load({ init_lora_weights: "olora" })).rejects.toThrow(/init_lora_weights = "olora"/);
+    await expect(load({ lora_bias: true })).rejects.toThrow(/lora_bias = true/);
+    await expect(load({ layer_replication: [[0, 2]] })).rejects.toThrow(/layer_replication = \[\[0,2\]\]/);
     await expect(load({ target_modules: null })).rejects.toThrow(/must have target_modules/);
     await expect(load({ peft_type: "IA3" })).rejects.toThrow(/peft_type/);
     await expect(load({ rank_pattern: {} })).rejects.toThrow(
@@ -184,7 +189,7 @@ describe("lora.apply", () => {
       /lora\.apply: rank of model\.layers\.0\.self_attn\.q_proj must be a whole number from 1 to 24/,
     );
     expect(apply({ targetModules: ["query"] })).toThrow(
-      /got query; the model's linear layers are named q_proj, k_proj/,
+      /got query; the model's layers that take an adapter are named embed_tokens, q_proj, k_proj/,
     );
     expect(apply({ targetModules: /nothing/ })).toThrow(/without a match/);
     expect(apply({ rank: 8 })).toThrow(/options must be .*got rank/);
