@@ -43,6 +43,9 @@ export interface Callback<Model extends Module = Module> {
   onEpoch?(event: EpochEvent<Model>): void | Promise<void>;
   /** Also after an error. */
   onEnd?(event: FitEvent<Model>): void | Promise<void>;
+  /** What a checkpoint keeps of it, as JSON; given back after `onStart` of the run that goes on. */
+  stateDict?(): object;
+  loadStateDict?(state: object): void;
 }
 
 /** What callbacks compare: the loss on the validation data where there is any. */

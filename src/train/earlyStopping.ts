@@ -29,6 +29,15 @@ export class EarlyStopping implements Callback {
     this.waited = 0;
   }
 
+  stateDict(): { best: number; waited: number } {
+    return { best: this.best, waited: this.waited };
+  }
+
+  loadStateDict({ best, waited }: { best: number; waited: number }): void {
+    this.best = best;
+    this.waited = waited;
+  }
+
   onEpoch(event: EpochEvent): void {
     const loss = monitored(event);
     if (loss < this.best - this.minDelta) {

@@ -1,5 +1,6 @@
 /** The training loop. */
 import { checkOptions } from "../errors.js";
+import type { Stateful } from "../io/checkpoint.js";
 import { inMode } from "../nn/mode.js";
 import type { Module } from "../nn/module.js";
 import { clipGradNorm_ } from "../nn/utils.js";
@@ -11,6 +12,7 @@ import { scope } from "../scope.js";
 import type { Callback, FitEvent } from "./callbacks.js";
 import { type History, WeightedMean } from "./history.js";
 import { type Batches, evaluate, type LossFunction, weightedLoss } from "./loss.js";
+import { isStateful, RunCheckpoint, type RunCheckpointOptions } from "./runCheckpoint.js";
 
 export interface FitOptions<Model extends Module, Batch> {
   /** How often to go through the loader. */
@@ -26,6 +28,8 @@ export interface FitOptions<Model extends Module, Batch> {
   /** Batches whose loss is taken after each epoch. */
   validation?: Batches<Batch>;
   callbacks?: readonly Callback<Model>[];
+  /** Saves all that a run needs to go on, bit for bit, and goes on: the same call, started again, ends as one that never stopped. */
+  checkpoint?: RunCheckpointOptions;
   /** An abort ends the training after the present step. */
   signal?: AbortSignal;
 }
@@ -45,10 +49,12 @@ export async function fit<Model extends Module, Batch>(
 ): Promise<History> {
   checkFitOptions(options);
   const run = new Run(model, loader, options);
+  const callbackStates = await run.resume();
   const restore = inMode(model, true);
   try {
     await run.tell((callback, event) => callback.onStart?.(event));
-    for (let epoch = 1; epoch <= options.epochs && !run.isOver(); epoch++) await run.epoch(epoch);
+    for (const [i, state] of callbackStates.entries()) run.statefulCallbacks[i].loadStateDict(state as object);
+    while (run.history.epochs.length < options.epochs && !run.isOver()) await run.epoch();
   } finally {
     options.optimizer.zeroGrad();
     restore();
@@ -61,6 +67,11 @@ class Run<Model extends Module, Batch> {
   readonly history: History = { steps: [], epochs: [], stopped: "completed" };
   private readonly pacer = new Pacer();
   private readonly event: FitEvent<Model>;
+  private readonly checkpoint: RunCheckpoint | null;
+  /** Of the present epoch. */
+  private mean = new WeightedMean();
+  /** The present epoch has no batch left. */
+  private isRead = false;
   /** The batches since the last step. */
   private group = { batches: 0, mean: new WeightedMean() };
 
@@ -69,7 +80,7 @@ class Run<Model extends Module, Batch> {
     private readonly loader: Batches<Batch>,
     private readonly options: FitOptions<Model, Batch>,
   ) {
-    const { epochs, gradientAccumulationSteps = 1 } = options;
+    const { epochs, gradientAccumulationSteps = 1, checkpoint, optimizer, scheduler } = options;
     const { length } = loader as { length?: unknown };
     this.event = {
       model,
@@ -80,6 +91,34 @@ class Run<Model extends Module, Batch> {
         this.history.stopped = "early";
       },
     };
+    const parts = { model: checkpoint?.model ?? model, optimizer, scheduler: scheduler?.scheduler, loader };
+    this.checkpoint = checkpoint ? new RunCheckpoint(checkpoint, parts) : null;
+  }
+
+  get statefulCallbacks(): Stateful<object>[] {
+    return (this.options.callbacks ?? []).filter(isStateful) as Stateful<object>[];
+  }
+
+  /** Where a checkpoint is to be resumed, takes its place; gives the states of the callbacks. */
+  async resume(): Promise<unknown[]> {
+    const state = await this.checkpoint?.load(this.statefulCallbacks.length);
+    if (!state) return [];
+    const { history, mean, isRead, validation, callbacks } = state;
+    Object.assign(this.history, history, { stopped: "completed" });
+    this.mean = new WeightedMean(mean.sum, mean.count);
+    this.isRead = isRead;
+    if (isStateful(this.options.validation)) this.options.validation.loadStateDict(validation);
+    return callbacks;
+  }
+
+  private async save(isInEpoch: boolean): Promise<void> {
+    const { validation } = this.options;
+    await this.checkpoint?.save(isInEpoch, {
+      history: this.history,
+      mean: this.mean,
+      validation: isStateful(validation) ? validation.stateDict() : null,
+      callbacks: this.statefulCallbacks.map((callback) => callback.stateDict()),
+    });
   }
 
   /** An abort is noticed between steps. */
@@ -88,37 +127,51 @@ class Run<Model extends Module, Batch> {
     return this.history.stopped !== "completed";
   }
 
-  async epoch(epoch: number): Promise<void> {
-    const { gradientAccumulationSteps = 1, optimizer, validation, loss: lossOf, scheduler } = this.options;
-    const mean = new WeightedMean();
-    let batches = 0;
-    for await (const batch of this.loader) {
-      batches++;
-      this.accumulate(batch, mean);
-      if (this.group.batches === gradientAccumulationSteps) await this.step(epoch);
-      await this.pacer.pause();
-      if (this.group.batches === 0 && this.isOver()) break;
-    }
-    if (batches === 0) throw new Error(`fit: the loader must give a batch, got none in epoch ${epoch}`);
-    if (this.group.batches > 0) await this.step(epoch);
+  /** What is left of the epoch after those in the history. */
+  async epoch(): Promise<void> {
+    const { optimizer, validation, loss: lossOf, scheduler } = this.options;
+    const epoch = this.history.epochs.length + 1;
+    if (!this.isRead) await this.readBatches(epoch);
     if (this.isOver()) return;
-    const loss = mean.value;
+    const loss = this.mean.value;
     const validationLoss = validation && (await evaluate(this.model, validation, lossOf));
     if (scheduler?.interval === "epoch") scheduler.scheduler.step(validationLoss ?? loss);
     const learningRates = ratesOf(optimizer);
     this.history.epochs.push({ epoch, loss, learningRates, ...(validation && { validationLoss }) });
+    this.mean = new WeightedMean();
+    this.isRead = false;
     await this.tell((callback, event) => callback.onEpoch?.({ ...event, epoch, loss, validationLoss }));
+    await this.save(false);
+  }
+
+  private async readBatches(epoch: number): Promise<void> {
+    const { gradientAccumulationSteps = 1 } = this.options;
+    let batches = 0;
+    for await (const batch of this.loader) {
+      batches++;
+      this.accumulate(batch);
+      if (this.group.batches === gradientAccumulationSteps) await this.step(epoch);
+      await this.pacer.pause();
+      if (this.group.batches > 0) continue;
+      // here, since a loop that is left goes on with the next epoch
+      if (this.isOver() || this.checkpoint?.isDue(this.history.steps.length)) await this.save(true);
+      if (this.isOver()) break;
+    }
+    if (batches === 0) throw new Error(`fit: the loader must give a batch, got none in epoch ${epoch}`);
+    if (this.group.batches === 0) return;
+    await this.step(epoch);
+    if (this.isOver()) await this.save(true);
   }
 
   /** Adds the gradient of count · loss; alone in its step, a batch needs no weight. */
-  private accumulate(batch: Batch, epochMean: WeightedMean): void {
+  private accumulate(batch: Batch): void {
     const { optimizer, loss: lossOf, gradientAccumulationSteps = 1 } = this.options;
     if (this.group.batches === 0) optimizer.zeroGrad();
     scope(() => {
       const { loss, count } = weightedLoss("fit", lossOf, this.model, batch);
       const weight = gradientAccumulationSteps === 1 ? 1 : count;
       if (count > 0) loss.backward(full(loss.shape, weight));
-      epochMean.add(loss.item(), count);
+      this.mean.add(loss.item(), count);
       this.group.mean.add(loss.item(), count);
     });
     this.group.batches++;
@@ -158,6 +211,7 @@ function checkFitOptions<Model extends Module, Batch>(options: FitOptions<Model,
     "clipGradNorm",
     "validation",
     "callbacks",
+    "checkpoint",
     "signal",
   ]);
   const { epochs, gradientAccumulationSteps: group = 1, clipGradNorm, scheduler } = options;

@@ -20,8 +20,10 @@ export interface EpochSummary {
 
 /** Σ count·loss / Σ count, in the order of arrival. */
 export class WeightedMean {
-  count = 0;
-  private sum = 0;
+  constructor(
+    public sum = 0,
+    public count = 0,
+  ) {}
 
   add(loss: number, count: number): void {
     if (count === 0) return; // the mean of nothing is NaN

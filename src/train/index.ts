@@ -7,3 +7,4 @@ export type { EpochSummary, History } from "./history.js";
 export { type Batches, evaluate, type LossFunction } from "./loss.js";
 export { ModelCheckpoint, type ModelCheckpointOptions } from "./modelCheckpoint.js";
 export { ProgressBar, type ProgressBarOptions, type ProgressOutput } from "./progressBar.js";
+export type { RunCheckpointOptions } from "./runCheckpoint.js";

@@ -28,6 +28,14 @@ export class ModelCheckpoint implements Callback {
     this.best = Infinity;
   }
 
+  stateDict(): { best: number } {
+    return { best: this.best };
+  }
+
+  loadStateDict({ best }: { best: number }): void {
+    this.best = best;
+  }
+
   async onEpoch(event: EpochEvent): Promise<void> {
     const { model, epoch } = event;
     const loss = monitored(event);

@@ -21,6 +21,8 @@ export class ProgressBar implements Callback {
   private readonly title: string;
   private readonly output: ProgressOutput;
   private begun = 0;
+  /** Steps that were taken before it began, known with the first one it sees. */
+  private before = -1;
   private drawn = 0;
   /** Of the last epoch, until it is written. */
   private summary = "";
@@ -34,11 +36,13 @@ export class ProgressBar implements Callback {
 
   onStart(): void {
     this.begun = performance.now();
+    this.before = -1;
     this.drawn = this.output.isTTY ? 0 : this.begun;
   }
 
   onStep(event: StepEvent): void {
     const now = performance.now();
+    if (this.before < 0) this.before = event.step - 1;
     const isLast = event.step === event.totalSteps;
     if (!this.output.isTTY || (now - this.drawn < REDRAW_MS && !isLast)) return;
     this.drawn = now;
@@ -67,7 +71,8 @@ export class ProgressBar implements Callback {
 
   private line({ step, totalSteps, epoch, totalEpochs, loss, history }: StepEvent, seconds: number): string {
     const bar = totalSteps === undefined ? "" : `${drawBar(step / totalSteps)} `;
-    const left = totalSteps === undefined ? "" : ` · ${showTime((seconds / step) * (totalSteps - step))} left`;
+    const left =
+      totalSteps === undefined ? "" : ` · ${showTime((seconds / (step - this.before)) * (totalSteps - step))} left`;
     const validationLoss = history.epochs.at(-1)?.validationLoss;
     const validation = validationLoss === undefined ? "" : ` · validation ${showLoss(validationLoss)}`;
     const count = totalSteps === undefined ? `step ${step}` : `${step}/${totalSteps}`;
