@@ -30,3 +30,4 @@ export * from "./scan";
 export * from "./sort";
 export * from "./statistics";
 export * from "./spline";
+export * from "./evolve";

@@ -1,5 +1,6 @@
 import "./methods.js";
 import * as data from "./data/index.js";
+import * as evolve from "./evolve/index.js";
 import { grad } from "./graph.js";
 import * as io from "./io/index.js";
 import * as lora from "./lora/index.js";
@@ -39,7 +40,7 @@ export type { Dim, Shape } from "./shape.js";
 export type { StateDict } from "./stateDict.js";
 export type { DType } from "./storage.js";
 export { type NestedArray, Tensor, type TypedArray } from "./tensor.js";
-export { data, F, io, lora, models, nn, optim, quant, train };
+export { data, evolve, F, io, lora, models, nn, optim, quant, train };
 
 export const autograd: { grad: typeof grad } = { grad };
 

@@ -6,8 +6,13 @@ const WORK_MS = 12;
 export class Pacer {
   private last: number = performance.now();
 
+  /** Whether `pause` would give way now. */
+  get isDue(): boolean {
+    return performance.now() - this.last >= WORK_MS;
+  }
+
   async pause(): Promise<void> {
-    if (performance.now() - this.last < WORK_MS) return;
+    if (!this.isDue) return;
     await nextTask();
     this.last = performance.now();
   }

@@ -36,7 +36,12 @@ export function setRngState({ seed, offset }: RngState): void {
 export function nextStream(n: number): RandomRange {
   const { seed, offset } = state;
   state.offset += Math.ceil(n / 4);
-  return [low(seed), high(seed), low(offset), high(offset)];
+  return rangeFrom(seed, offset);
+}
+
+/** The numbers of `seed` from a counter on, for generators that count for themselves. */
+export function rangeFrom(seed: number, counter: number): RandomRange {
+  return [low(seed), high(seed), low(counter), high(counter)];
 }
 
 const BUFFERED = 256;
@@ -65,7 +70,7 @@ export class RandomStream {
   private refill(counter: number): void {
     const words = workspace(4 * BUFFERED);
     // The third word of the counter sets these numbers apart from those of tensors.
-    kernels.philox(words, BUFFERED, low(this.seed), high(this.seed), low(counter), high(counter), 1, 0);
+    kernels.philox(words, BUFFERED, ...rangeFrom(this.seed, counter), 1, 0);
     this.buffer = int32View(words, BUFFERED).slice();
   }
 }
