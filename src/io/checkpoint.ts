@@ -4,6 +4,7 @@
  */
 import { files } from "#files";
 import { checkOptions } from "../errors.js";
+import { WeightDelta } from "../nn/delta.js";
 import { Module } from "../nn/module.js";
 import { getRngState, type RngState, setRngState } from "../random.js";
 import { runtimeInfo } from "../runtime.js";
@@ -145,7 +146,7 @@ export class Checkpoint {
 
   /** The model's tensors under their names in the file, which must have them and no other. */
   private fitting(model: Module): Map<string, Tensor> {
-    const own = new Map([...tensorsOf(model)].map(([path, tensor]) => [`model.${path}`, tensor]));
+    const own = new Map([...tensorsOf("loadCheckpoint", model)].map(([path, tensor]) => [`model.${path}`, tensor]));
     const given: TensorsByKey = new Map(this.names("model.").map((name) => [name, this.reader.info(name)]));
     checkKeys("loadCheckpoint", own, given);
     return own;
@@ -185,8 +186,13 @@ function fault(rule: string, got: string, { name }: RandomAccess): Error {
   return new Error(`loadCheckpoint: ${rule}, got ${got} (${name})`);
 }
 
-/** Every parameter and persistent buffer, adapters' too, once. */
-function tensorsOf(model: Module): Map<string, Tensor> {
+/** Every parameter and persistent buffer, adapters' too, once. Errors: a merged adapter, which would be added again. */
+function tensorsOf(op: string, model: Module): Map<string, Tensor> {
+  for (const [path, module] of model.namedModules()) {
+    if (module instanceof WeightDelta && module.isMerged) {
+      throw new Error(`${op}: adapters must be unmerged, got a merged one at ${path}; unmerge() or detach() it first`);
+    }
+  }
   const buffers = [...model.namedBuffers()].filter(([, buffer]) => buffer.persistent);
   return new Map<string, Tensor>([...model.namedParameters(), ...buffers]);
 }
@@ -206,7 +212,10 @@ function encode({ model, optimizer, scheduler, loader, extra }: CheckpointParts)
     const metadata = given.map(([name, part]) => [name, toJson("saveCheckpoint", name, part)]);
     const bytes = serialize(
       {
-        ...prefixed("model.", model instanceof Module ? tensorsOf(model) : Object.entries(model.stateDict())),
+        ...prefixed(
+          "model.",
+          model instanceof Module ? tensorsOf("saveCheckpoint", model) : Object.entries(model.stateDict()),
+        ),
         ...prefixed("optimizer.", Object.entries(tensors)),
       },
       { crc32: NO_CHECKSUM, wasmgrad_checkpoint: VERSION, ...Object.fromEntries(metadata) },

@@ -52,7 +52,7 @@ export class LoraDelta extends WeightDelta {
     this.lora_A = a;
     this.lora_B = b;
     const isPrincipal = method === "pissa" && !layer.isLookup;
-    this.initial = isPrincipal ? scope(() => [frozen(clone(a)), frozen(clone(b))]) : null;
+    this.initial = isPrincipal ? scope(() => [new Buffer(clone(a)), new Buffer(clone(b))]) : null;
     // PiSSA's start leaves the weight as it is, and so does B A = 0
     this.lora_magnitude_vector = dora
       ? scope(() => new Parameter(isPrincipal ? norm(layer.weightMatrix(), { dim: 1 }) : this.rowNorms(layer)))
@@ -174,6 +174,10 @@ export class LoraDelta extends WeightDelta {
     this.saved?.dispose();
     this.factor?.dispose();
     this.saved = this.factor = null;
+  }
+
+  override get isMerged(): boolean {
+    return this.merged;
   }
 
   /** The rank of `plainFactors`. */

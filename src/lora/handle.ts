@@ -1,7 +1,9 @@
+import { copyInto } from "../copy.js";
 import { checkOptions } from "../errors.js";
 import { type Module, whenDisposed } from "../nn/module.js";
 import type { Parameter } from "../nn/parameter.js";
-import type { StateDict } from "../stateDict.js";
+import { scope } from "../scope.js";
+import { checkKeys, type StateDict } from "../stateDict.js";
 import { type AdaptedLayer, Adapter } from "./adapter.js";
 import { type CombineOptions, combine } from "./combine.js";
 import { type LoraConfig, type LoraOptions, resolveConfig } from "./config.js";
@@ -196,6 +198,16 @@ export class LoraHandle {
   stateDict(): StateDict {
     this.checkState("stateDict", "separate", "merged", "disabled");
     return this.active.stateDict();
+  }
+
+  /** Copies values into the active adapter. Errors: every missing, unexpected and mis-shaped key at once. */
+  loadStateDict(stateDict: StateDict): void {
+    this.checkState("loadStateDict", "separate");
+    scope(() => {
+      const own = this.stateDict();
+      checkKeys("lora: loadStateDict", new Map(Object.entries(own)), new Map(Object.entries(stateDict)));
+      for (const [key, tensor] of Object.entries(own)) copyInto(tensor, stateDict[key]);
+    });
   }
 
   private apart<T>(fn: () => T): T {

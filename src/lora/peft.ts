@@ -2,6 +2,7 @@
 import { files as fileSystem } from "#files";
 import { copyInto } from "../copy.js";
 import { checkOptions } from "../errors.js";
+import { type HubFiles, locate } from "../io/hub.js";
 import { parse, serialize } from "../io/safetensors.js";
 import type { Module } from "../nn/module.js";
 import { cat } from "../ops/view.js";
@@ -68,7 +69,7 @@ function plainTensors(adapter: Adapter): StateDict {
  * Gives `model` the adapter in PEFT's files. A model that has adapters keeps them and gets one more, which `setAdapter`
  * makes the active one.
  *
- * @param source the files, or the directory (or URL of one) that holds them
+ * @param source the files, the directory (or URL of one) that holds them, or "org/name" on the Hugging Face hub
  * Errors: fields that would change the result and are not supported, tensors that do not fit; the model is then as it was.
  */
 export async function loadAdapter(
@@ -101,11 +102,13 @@ export async function loadAdapter(
   }
 }
 
-async function readFiles(dir: string): Promise<AdapterFiles> {
-  const [config, weights] = await Promise.all([
-    fileSystem.readFile(fileSystem.join(dir, "adapter_config.json")),
-    fileSystem.readFile(fileSystem.join(dir, "adapter_model.safetensors")),
-  ]);
+async function readFiles(source: string): Promise<AdapterFiles> {
+  const found = await locate<HubFiles>(source, "adapter_config.json");
+  const read = async (name: string) =>
+    typeof found === "string"
+      ? fileSystem.readFile(fileSystem.join(found, name))
+      : new Uint8Array(await found[name].arrayBuffer());
+  const [config, weights] = await Promise.all([read("adapter_config.json"), read("adapter_model.safetensors")]);
   return { "adapter_config.json": new TextDecoder().decode(config), "adapter_model.safetensors": weights };
 }
 

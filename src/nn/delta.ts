@@ -13,6 +13,11 @@ export abstract class WeightDelta extends Module {
     return true;
   }
 
+  /** Whether the layer's weight is W + ΔW already. */
+  get isMerged(): boolean {
+    return false;
+  }
+
   /** x (W + ΔW)ᵀ + b for the layer's W [out, in] and b. */
   abstract override forward(x: Tensor, layer: AdaptableLayer): Tensor;
 }

@@ -152,6 +152,19 @@ const cases: Record<string, Case> = {
     optimizer: (p) => new optim.AdamW(p, { lr: 0.1 }),
     scheduler: cosine,
   },
+  "DoRA from PiSSA's start, a trained head and biases": {
+    adapt: (model) =>
+      void lora.apply(model, {
+        r: 2,
+        targetModules: ["first"],
+        initWeights: "pissa",
+        useDora: true,
+        modulesToSave: ["last"],
+        biasMode: "lora_only",
+      }),
+    optimizer: (p) => new optim.AdamW(p, { lr: 0.1 }),
+    scheduler: cosine,
+  },
 };
 
 describe("a run that was stopped at any step and resumed is the run that never stopped, bit for bit", () => {
@@ -239,17 +252,28 @@ describe("a checkpoint", () => {
     other.dispose();
   });
 
-  test("takes anything with a state dict of tensors for a model, such as an adapter alone", async () => {
-    const weight = tensor([1, 2, 3]);
-    const model = {
-      stateDict: () => ({ weight: weight.detach() }),
-      loadStateDict: ({ weight: given }: StateDict) => void weight.copy_(given),
-    };
-    const bytes = await saved({ model });
-    weight.fill_(0);
-    await loadCheckpoint(bytes, { model });
-    expect(weight.toArray()).toEqual([1, 2, 3]);
-    weight.dispose();
+  test("of an adapter's handle holds the adapter alone; a merged one is refused", async () => {
+    const handle = lora.apply(run.model, { r: 2, targetModules: ["first", "last"] });
+    for (const parameter of handle.trainableParameters()) nn.init.normal_(parameter);
+    const values = handle.trainableParameters().map((p) => p.data());
+    const bytes = await saved({ model: handle });
+    const { tensors } = await io.safetensors.parse(bytes);
+    expect(Object.keys(tensors)).toContain("model.base_model.model.first.lora_A.weight");
+    expect(Object.keys(tensors)).toHaveLength(4);
+    for (const t of Object.values(tensors)) t.dispose();
+    for (const parameter of handle.trainableParameters()) nn.init.zeros_(parameter);
+    await loadCheckpoint(bytes, { model: handle });
+    expect(handle.trainableParameters().map((p) => p.data())).toEqual(values);
+    handle.merge();
+    await expect(saved({ model: run.model })).rejects.toThrow(
+      "saveCheckpoint: adapters must be unmerged, got a merged one at first.delta",
+    );
+    await expect(loadCheckpoint(bytes, { model: run.model })).rejects.toThrow(
+      "loadCheckpoint: adapters must be unmerged",
+    );
+    await expect(loadCheckpoint(bytes, { model: handle })).rejects.toThrow("must be called on an unmerged adapter");
+    handle.unmerge();
+    handle.detach();
   });
 
   test("neither keeps tensors nor loses any", async () => {

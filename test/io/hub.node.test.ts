@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { io, models } from "../../src/index.js";
+import { io, lora, models } from "../../src/index.js";
 import golden from "../golden/llama.json" with { type: "json" };
 import { bytesOf } from "../support/golden.js";
 
@@ -177,6 +177,15 @@ describe("fromPretrained", () => {
     vi.stubEnv("HF_TOKEN", "secret");
     (await models.Llama.fromPretrained("org/gated")).dispose();
     await expect(models.Llama.fromPretrained("org/nothing")).rejects.toThrow("org/nothing must have config.json");
+  });
+
+  test("so does loadAdapter", async () => {
+    const model = await models.Llama.fromPretrained("org/whole");
+    const handle = await lora.loadAdapter(model, "org/adapter");
+    expect(handle.config.r).toBe(golden.lora.config.r);
+    handle.detach();
+    model.dispose();
+    expect(await readdir(join(folder, "wasmgrad", "org"))).toEqual(["adapter", "whole"]);
   });
 
   test("a path that exists wins, and other paths are none of the hub's", async () => {
