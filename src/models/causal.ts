@@ -1,7 +1,7 @@
 /** What language models that continue a text share. */
 import { checkOptions } from "../errors.js";
 import type { Embedding } from "../nn/embedding.js";
-import type { Linear } from "../nn/linear.js";
+import { Linear } from "../nn/linear.js";
 import { narrow } from "../ops/view.js";
 import type { Tensor } from "../tensor.js";
 import type { KeyValueCache } from "./cache.js";
@@ -39,11 +39,10 @@ export abstract class CausalLanguageModel<
   /** @internal */
   abstract get positionLimit(): PositionLimit;
 
-  /** One tensor for both where the config says so. */
-  protected tieHead(head: Linear, embedding: Embedding): void {
-    if (!this.config.tie_word_embeddings) return;
-    head.weight.dispose();
-    head.weight = embedding.weight;
+  /** From hidden states to logits, with the embedding's own weight where the config ties them. */
+  protected headOver({ numEmbeddings, embeddingDim, weight }: Embedding): Linear {
+    const tied = this.config.tie_word_embeddings ? weight : undefined;
+    return new Linear(embeddingDim, numEmbeddings, { bias: false, weight: tied });
   }
 
   /**

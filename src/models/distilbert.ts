@@ -62,7 +62,7 @@ const defaults: DistilBertConfig = {
 };
 
 /** Layers that files of other tasks have on top of the encoder. */
-const heads = /^(vocab_transform|vocab_layer_norm|vocab_projector|pre_classifier|classifier|qa_outputs)\./;
+const heads = /^(vocab_transform|vocab_layer_norm|vocab_projector|pre_classifier|classifier|qa_outputs)(\.|$)/;
 
 class Embeddings extends Module {
   readonly word_embeddings: Embedding;

@@ -3,7 +3,7 @@ import { ModuleList } from "../nn/containers.js";
 import { Conv1D } from "../nn/conv1d.js";
 import { Dropout } from "../nn/dropout.js";
 import { Embedding } from "../nn/embedding.js";
-import { Linear } from "../nn/linear.js";
+import type { Linear } from "../nn/linear.js";
 import { Module } from "../nn/module.js";
 import { LayerNorm } from "../nn/norm.js";
 import { add } from "../ops/binary.js";
@@ -173,8 +173,7 @@ export class GPT2 extends CausalLanguageModel<GPT2Config> {
     super({ ...defaults, ...config });
     checkGPT2(this.config);
     this.transformer = new GPT2Model(this.config);
-    this.lm_head = new Linear(this.config.n_embd, this.config.vocab_size, { bias: false });
-    this.tieHead(this.lm_head, this.transformer.wte);
+    this.lm_head = this.headOver(this.transformer.wte);
     this.initialize();
   }
 

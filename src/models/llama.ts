@@ -178,8 +178,7 @@ export class Llama extends CausalLanguageModel<LlamaConfig> {
     super(config);
     checkLlama(config);
     this.model = new LlamaModel(config);
-    this.lm_head = new Linear(config.hidden_size, config.vocab_size, { bias: false });
-    this.tieHead(this.lm_head, this.model.embed_tokens);
+    this.lm_head = this.headOver(this.model.embed_tokens);
     this.initialize();
   }
 

@@ -4,7 +4,7 @@ import { noGrad } from "../graph.js";
 import { locate } from "../io/hub.js";
 import { Conv1D } from "../nn/conv1d.js";
 import { Embedding } from "../nn/embedding.js";
-import { normal_ } from "../nn/init.js";
+import { normal_, withoutRandomValues } from "../nn/init.js";
 import { Linear } from "../nn/linear.js";
 import { Module } from "../nn/module.js";
 import type { Parameter } from "../nn/parameter.js";
@@ -24,7 +24,7 @@ export interface FileLayout {
   prefix: string;
   /** Keys of a file that are no weights of this model. */
   ignored: RegExp;
-  /** Layers for one task on top of the base model: `newHead` starts them anew. */
+  /** Paths of layers for one task on top of the base model: `newHead` starts them anew. */
   heads?: RegExp;
 }
 
@@ -52,9 +52,11 @@ export abstract class PretrainedModel<Config extends PretrainedConfig = Pretrain
     options: LoadOptions<Config> = {},
   ): Promise<M> {
     const found = await locate(source, "config.json", options);
-    const model = new this({ ...(await readConfig<Config>(found)), ...options.config });
+    const config = { ...(await readConfig<Config>(found)), ...options.config };
+    const model = withoutRandomValues(() => new this(config));
     try {
       await readWeights(model, found, model.layout, options);
+      if (options.newHead) model.initialize(model.layout.heads);
     } catch (error) {
       model.dispose();
       throw error;
@@ -69,11 +71,12 @@ export abstract class PretrainedModel<Config extends PretrainedConfig = Pretrain
     return writePretrained(this, config, dir);
   }
 
-  /** Weights from N(0, std²), biases and padding rows zero, as Hugging Face initializes. */
-  protected initialize(): void {
+  /** Weights from N(0, std²), biases and padding rows zero, as Hugging Face initializes; of the layers at `paths` only. */
+  protected initialize(paths: RegExp = /./): void {
     const seen = new Set<Parameter>(); // a tied weight is drawn once
     for (const [path, module] of this.namedModules()) {
-      if (!(module instanceof Linear || module instanceof Conv1D || module instanceof Embedding)) continue;
+      if (!paths.test(path) || !(module instanceof Linear || module instanceof Conv1D || module instanceof Embedding))
+        continue;
       if (seen.has(module.weight)) continue;
       seen.add(module.weight);
       normal_(module.weight, 0, this.initialDeviation(path));

@@ -23,13 +23,28 @@ export interface KaimingOptions {
 
 export type Nonlinearity = "linear" | "sigmoid" | "tanh" | "relu" | "leakyRelu" | "selu";
 
+let skipping = false;
+
+/** @internal Runs `fn`, in which no tensor is filled with random values: every one will be loaded. */
+export function withoutRandomValues<T>(fn: () => T): T {
+  const outer = skipping;
+  skipping = true;
+  try {
+    return fn();
+  } finally {
+    skipping = outer;
+  }
+}
+
 /** U(low, high) */
 export function uniform_(t: Tensor, low = 0, high = 1): Tensor {
+  if (skipping) return t;
   return noGrad(() => inplace.uniform_(t, low, high));
 }
 
 /** N(mean, std²) */
 export function normal_(t: Tensor, mean = 0, std = 1): Tensor {
+  if (skipping) return t;
   return noGrad(() => inplace.normal_(t, mean, std));
 }
 

@@ -1,10 +1,17 @@
-import { checkOptions } from "../errors.js";
+import { checkOptions, ShapeError, showShape } from "../errors.js";
 import * as ops from "../ops/linear.js";
 import { scope } from "../scope.js";
+import { sameShape } from "../shape.js";
 import { alias, empty, type Tensor } from "../tensor.js";
 import { AdaptableLayer } from "./delta.js";
 import { kaimingUniform_, uniform_ } from "./init.js";
 import { Parameter } from "./parameter.js";
+
+export interface LinearOptions {
+  bias?: boolean;
+  /** Another layer's parameter, to be tied to it: one tensor for both. */
+  weight?: Parameter;
+}
 
 /** y = x Wᵀ + b, with W [out, in] and b [out] initialized from U(−1/√in, 1/√in). */
 export class Linear extends AdaptableLayer {
@@ -15,12 +22,18 @@ export class Linear extends AdaptableLayer {
   constructor(
     readonly inFeatures: number,
     readonly outFeatures: number,
-    options: { bias?: boolean } = {},
+    options: LinearOptions = {},
   ) {
     super();
-    checkOptions("Linear", options, ["bias"]);
-    const { bias = true } = options;
-    this.weight = scope(() => new Parameter(kaimingUniform_(empty([outFeatures, inFeatures]), { a: Math.sqrt(5) })));
+    checkOptions("Linear", options, ["bias", "weight"]);
+    const { bias = true, weight } = options;
+    if (weight && !sameShape(weight.shape, [outFeatures, inFeatures])) {
+      throw new ShapeError(
+        `Linear: the weight must have shape ${showShape([outFeatures, inFeatures])}, got ${showShape(weight.shape)}`,
+      );
+    }
+    this.weight =
+      weight ?? scope(() => new Parameter(kaimingUniform_(empty([outFeatures, inFeatures]), { a: Math.sqrt(5) })));
     const bound = 1 / Math.sqrt(inFeatures);
     this.bias = bias ? scope(() => new Parameter(uniform_(empty([outFeatures]), -bound, bound))) : null;
   }
