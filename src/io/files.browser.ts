@@ -1,4 +1,5 @@
-import { bytesAccess, type Files, fetchBytes, joinUrl, urlExists } from "./files.js";
+import { type Files, fetchBytes, joinUrl, urlExists } from "./files.js";
+import { openUrl } from "./remote.js";
 
 export const files: Files = {
   readFile: fetchBytes,
@@ -7,9 +8,7 @@ export const files: Files = {
     return new TextDecoder().decode(await fetchBytes(url));
   },
 
-  async openFile(url) {
-    return bytesAccess(await fetchBytes(url), url);
-  },
+  openFile: openUrl,
 
   async writeFileAtomic(path) {
     throw readOnly("writeFileAtomic", path);
@@ -17,6 +16,10 @@ export const files: Files = {
 
   writeFileAtomicSync(path) {
     throw readOnly("writeFileAtomicSync", path);
+  },
+
+  async remove(path) {
+    throw readOnly("remove", path);
   },
 
   async listDirectory(path) {

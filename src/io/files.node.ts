@@ -4,7 +4,8 @@ import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, st
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { bytesAccess, type Files, fetchBytes, joinUrl, type RandomAccess, urlExists } from "./files.js";
+import { type Files, fetchBytes, joinUrl, type RandomAccess, urlExists } from "./files.js";
+import { openUrl } from "./remote.js";
 
 // The system reads at most 2 GiB at once.
 const READ_BYTES = 1 << 30;
@@ -20,8 +21,8 @@ export const files: Files = {
     return new TextDecoder().decode(await files.readFile(pathOrUrl));
   },
 
-  async openFile(pathOrUrl) {
-    if (isRemote(pathOrUrl)) return bytesAccess(await fetchBytes(pathOrUrl), pathOrUrl);
+  async openFile(pathOrUrl, signal) {
+    if (isRemote(pathOrUrl)) return openUrl(pathOrUrl, signal);
     const handle = await open(toPath(pathOrUrl));
     try {
       const { size } = await handle.stat();
@@ -56,6 +57,10 @@ export const files: Files = {
       rmSync(temporary, { force: true });
       throw error;
     }
+  },
+
+  async remove(path) {
+    await rm(toLocalPath("remove", path));
   },
 
   async listDirectory(path) {

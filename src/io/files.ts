@@ -7,11 +7,12 @@ export interface Files {
   readFile(pathOrUrl: string): Promise<Uint8Array<ArrayBuffer>>;
   /** UTF-8. */
   readText(pathOrUrl: string): Promise<string>;
-  openFile(pathOrUrl: string): Promise<RandomAccess>;
+  openFile(pathOrUrl: string, signal?: AbortSignal): Promise<RandomAccess>;
   /** The file is the old one or the whole new one, whatever fails. Makes the folders that are missing. */
   writeFileAtomic(path: string, content: Uint8Array | string | AsyncIterable<Uint8Array>): Promise<void>;
   /** The same for callers that cannot wait. */
   writeFileAtomicSync(path: string, content: Uint8Array | string): void;
+  remove(path: string): Promise<void>;
   /** The names in a folder, sorted. */
   listDirectory(path: string): Promise<string[]>;
   exists(pathOrUrl: string): Promise<boolean>;
@@ -32,6 +33,8 @@ export interface RandomAccess {
   /** Exactly the bytes from `begin` to before `end`. They may be the source's own: not to be written to. */
   read(begin: number, end: number): Promise<Uint8Array>;
   close(): Promise<void>;
+  /** Lets go of a connection until the next read, where there is one. */
+  rest?(): void;
 }
 
 export function bytesAccess(bytes: Uint8Array, name: string): RandomAccess {

@@ -1,4 +1,5 @@
 /** Tensors in files as PyTorch and Hugging Face exchange them. */
+import { checkOptions } from "../errors.js";
 import type { Shape } from "../shape.js";
 import type { StateDict } from "../stateDict.js";
 import { bytesPerElement, type DType } from "../storage.js";
@@ -57,9 +58,13 @@ export async function parse(source: Source): Promise<{ tensors: StateDict; metad
   return { tensors: Object.fromEntries(read), metadata: file.metadata };
 }
 
-/** Reads and checks the header only; tensors are read one at a time, by name. An address is fetched whole. */
-export async function open(source: Source): Promise<SafetensorsReader> {
-  const access = await accessTo(source);
+/**
+ * Reads and checks the header only; tensors are read one at a time, by name. What an address holds is fetched as it is
+ * read: once, where tensors are read in the order of the file, and never held whole.
+ */
+export async function open(source: Source, options: { signal?: AbortSignal } = {}): Promise<SafetensorsReader> {
+  checkOptions("safetensors.open", options, ["signal"]);
+  const access = await accessTo(source, options.signal);
   try {
     const { name, size } = access;
     const length = headerLength(await access.read(0, Math.min(8, size)), size, name);
@@ -124,6 +129,11 @@ export class SafetensorsReader {
 
   private decode(name: string, bytes: Uint8Array, x: Tensor): void {
     decoders[this.entry(name).dtype](x, bytes);
+  }
+
+  /** @internal Lets go of a connection until the next read. */
+  rest(): void {
+    this.access.rest?.();
   }
 
   async close(): Promise<void> {

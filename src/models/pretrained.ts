@@ -1,5 +1,6 @@
 /** Models in the layout of Hugging Face directories: config.json and safetensors, whole or in shards. */
 
+import { checkOptions } from "../errors.js";
 import { noGrad } from "../graph.js";
 import { locate } from "../io/hub.js";
 import { Conv1D } from "../nn/conv1d.js";
@@ -12,7 +13,8 @@ import { zero_ } from "../ops/inplace.js";
 import { narrow } from "../ops/view.js";
 import { scope } from "../scope.js";
 import type { PretrainedConfig } from "./config.js";
-import { type LoadOptions, type ModelFiles, readConfig, readWeights, writePretrained } from "./files.js";
+import { type LoadOptions, type ModelSource, normalizeSource, readConfig, readWeights } from "./files.js";
+import { type SaveOptions, type WrittenFiles, writePretrained } from "./write.js";
 
 /** What a class of models says about its files. */
 export interface FileLayout {
@@ -48,10 +50,11 @@ export abstract class PretrainedModel<Config extends PretrainedConfig = Pretrain
     this: new (
       config: Config,
     ) => M,
-    source: string | ModelFiles,
+    source: ModelSource,
     options: LoadOptions<Config> = {},
   ): Promise<M> {
-    const found = await locate(source, "config.json", options);
+    checkOptions("fromPretrained", options, ["onProgress", "signal", "config", "newHead"]);
+    const found = await locate(normalizeSource(source), "config.json", options);
     const config = { ...(await readConfig<Config>(found)), ...options.config };
     const model = withoutRandomValues(() => new this(config));
     try {
@@ -64,11 +67,16 @@ export abstract class PretrainedModel<Config extends PretrainedConfig = Pretrain
     return model.eval();
   }
 
-  /** config.json and model.safetensors, as transformers loads them; written to `dir` where one is given. */
-  savePretrained(dir?: string): ReturnType<typeof writePretrained> {
+  /**
+   * config.json and model.safetensors (or shards and their index), as transformers loads them, tied weights once; written
+   * to the folder `dir` where one is given, in place of the weights that it holds.
+   */
+  savePretrained(dir?: string, options: SaveOptions = {}): Promise<WrittenFiles> {
+    checkOptions("savePretrained", options, ["maxShardBytes"]);
     const { architecture, modelType } = this.layout;
-    const config = { model_type: modelType, ...this.config, architectures: [architecture], torch_dtype: "float32" };
-    return writePretrained(this, config, dir);
+    const { dtype: _, ...config } = this.config as Config & { dtype?: unknown }; // what was stored before
+    const facts = { architectures: [architecture], torch_dtype: "float32" };
+    return writePretrained(this, { model_type: modelType, ...config, ...facts }, dir, options);
   }
 
   /** Weights from N(0, std²), biases and padding rows zero, as Hugging Face initializes; of the layers at `paths` only. */

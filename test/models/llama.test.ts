@@ -187,7 +187,7 @@ describe("Llama", () => {
       /model_type must be "llama" or "mistral" or "qwen2", got "granite"/,
     );
     await expect(load({ "config.json": files["config.json"] })).rejects.toThrow(/must include model\.safetensors/);
-    await expect(load({ ...files, "config.json": "{" })).rejects.toThrow(/config\.json must be JSON/);
+    await expect(load({ ...files, "config.json": "{" })).rejects.toThrow(/config\.json must be a JSON object/);
     expect(memoryStats()).toMatchObject({ liveBytes: before.liveBytes, liveTensors: before.liveTensors });
   });
 });
