@@ -1,0 +1,97 @@
+/** The charts of the report, as data: prepared here, drawn in the page. */
+import type { Result, Suite } from "../results.js";
+
+export interface Chart {
+  title: string;
+  /** What the values are, and which way is good. */
+  note: string;
+  unit: string;
+  logarithmic: boolean;
+  rows: string[];
+  /** One value per row, null where there is none. */
+  series: { name: string; values: (number | null)[] }[];
+}
+
+/** "wasmgrad (relaxed-simd, 2 threads)" */
+export function labelOf({ library, variant, threads }: Result): string {
+  const details = [...(variant ? [variant] : []), ...(threads > 1 ? [`${threads} threads`] : [])];
+  return details.length > 0 ? `${library} (${details.join(", ")})` : library;
+}
+
+type Pick = (result: Result) => number | undefined;
+
+function chart(results: readonly Result[], pick: Pick, rest: Omit<Chart, "rows" | "series">): Chart {
+  const measured = results.filter((result) => pick(result) !== undefined);
+  const rows = [...new Set(measured.map(({ row }) => row))];
+  const names = [...new Set(measured.map(labelOf))];
+  const series = names.map((name) => ({
+    name,
+    values: rows.map((row) => {
+      const found = measured.find((result) => result.row === row && labelOf(result) === name);
+      return found ? (pick(found) as number) : null;
+    }),
+  }));
+  return { ...rest, rows, series };
+}
+
+export function chartsOf(suites: readonly Suite[]): Chart[] {
+  const of = (suite: string) => suites.find((each) => each.suite === suite)?.results ?? [];
+  const peers = of("peers");
+  const rate: Pick = ({ rate }) => rate?.value;
+  const milliseconds: Pick = ({ seconds }) => seconds && seconds * 1000;
+  const isStep = ({ row }: Result) => /step/.test(row);
+  const isProduct = ({ row }: Result) => /^matmul/.test(row);
+  const shares = suites.flatMap(({ results }) => results).filter(({ share }) => share);
+  const ofCeiling = shares.filter(({ share }) => share?.of !== "copy");
+  const ofCopy = shares.filter(({ share }) => share?.of === "copy");
+  const percent: Pick = ({ share }) => share && 100 * share.value;
+  const fastest = peers.filter(({ library }) => !/cpu|js-pytorch/.test(library));
+  return [
+    chart(peers.filter(isStep), milliseconds, {
+      title: "Training steps",
+      note: "Milliseconds a step, logarithmic; shorter is better. All train the same: the first five losses agree.",
+      unit: "ms",
+      logarithmic: true,
+    }),
+    chart(fastest.filter(isProduct), rate, {
+      title: "Matrix products",
+      note: "GFLOP/s; longer is better. N and T: whether an operand lies in memory as it is or transposed.",
+      unit: "GFLOP/s",
+      logarithmic: false,
+    }),
+    chart(
+      fastest.filter((result) => !isStep(result) && !isProduct(result)),
+      milliseconds,
+      {
+        title: "Other operations",
+        note: "Milliseconds, logarithmic; shorter is better.",
+        unit: "ms",
+        logarithmic: true,
+      },
+    ),
+    chart(ofCeiling, percent, {
+      title: "Share of what the processor can do",
+      note: "Percent of multiply-adds in registers, or of a step's roofline, in the same moments.",
+      unit: "%",
+      logarithmic: false,
+    }),
+    chart(ofCopy, percent, {
+      title: "Share of a copy's bandwidth",
+      note: "Percent: bytes read and written per second over those of a plain copy of that many elements.",
+      unit: "%",
+      logarithmic: false,
+    }),
+    chart(of("startup"), milliseconds, {
+      title: "First result",
+      note: "Milliseconds from the import to the first result in a fresh process; shorter is better.",
+      unit: "ms",
+      logarithmic: false,
+    }),
+    chart(of("startup"), rate, {
+      title: "Download",
+      note: "KiB of all JavaScript and the one WebAssembly variant that runs, minified, gzipped; logarithmic.",
+      unit: "KiB",
+      logarithmic: true,
+    }),
+  ].filter(({ rows }) => rows.length > 0);
+}

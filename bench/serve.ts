@@ -1,0 +1,101 @@
+/** The side of a library in the benchmark: prepares cases and times slices of them, asked through lines of JSON. */
+import { createInterface } from "node:readline";
+import { Bench } from "tinybench";
+import type { Spec } from "./rows.js";
+
+/** A case that is ready to be timed. */
+export interface Prepared {
+  run: () => unknown;
+  /** How often `run` does what the row names; once if left out. */
+  calls?: number;
+  /** Samples of the result, or the first losses: what is compared between libraries before anything is timed. */
+  values: ArrayLike<number>;
+  dispose?: () => void;
+}
+
+/** A case that the library cannot do. */
+export interface Refused {
+  why: string;
+}
+
+export interface Library {
+  /** Name, version, and whatever else decides what runs. */
+  about: Record<string, string | number>;
+  prepare: (spec: Spec) => Promise<Prepared | Refused> | Prepared | Refused;
+}
+
+export type Question = { do: "prepare"; spec: Spec } | { do: "time"; milliseconds: number } | { do: "drop" };
+export type Answer =
+  | { about: Record<string, string | number> }
+  | { values: number[]; once: number }
+  | { why: string }
+  | { seconds: number }
+  | { dropped: true };
+
+/** `count` elements spread over `values`. */
+export function samples(values: ArrayLike<number>, count = 64): number[] {
+  const step = Math.max(1, values.length / count);
+  return Array.from({ length: Math.min(count, values.length) }, (_, i) => values[Math.floor(i * step)]);
+}
+
+/** The training batches' and the LoRA step's way to give their first losses. */
+export async function firstLosses(step: () => number | Promise<number>): Promise<number[]> {
+  const losses: number[] = [];
+  for (let i = 0; i < 5; i++) losses.push(await step());
+  return losses;
+}
+
+let current: Prepared | null = null;
+
+async function prepare(library: Library, spec: Spec): Promise<Answer> {
+  const prepared = await library.prepare(spec);
+  if ("why" in prepared) return prepared;
+  current = prepared;
+  await current.run();
+  const begin = performance.now();
+  await current.run();
+  return { values: samples(prepared.values), once: (performance.now() - begin) / 1000 };
+}
+
+/** The median of the calls that fit into a slice of time. */
+async function time(milliseconds: number): Promise<number> {
+  const { run, calls = 1 } = current as Prepared;
+  const bench = new Bench({ time: milliseconds, iterations: 1, warmup: false, throws: true });
+  bench.add("slice", run as () => unknown);
+  await bench.run();
+  const { result } = bench.tasks[0];
+  if (!("latency" in result)) throw new Error(`internal: a slice must have been timed, got ${result.state}`);
+  return result.latency.p50 / 1000 / calls;
+}
+
+async function answer(library: Library, question: Question): Promise<Answer> {
+  if (question.do === "prepare") return prepare(library, question.spec);
+  if (question.do === "time") return { seconds: await time(question.milliseconds) };
+  current?.dispose?.();
+  current = null;
+  return { dropped: true };
+}
+
+/** Says what the library is, then answers until the input ends. */
+export async function serve(start: () => Promise<Library>): Promise<void> {
+  console.log = console.error; // the answers have the output to themselves
+  const say = (message: Answer) => process.stdout.write(`${JSON.stringify(message)}\n`);
+  const library = await start().catch((error) => ({ why: reason(error) }));
+  if ("why" in library) {
+    say(library);
+    return;
+  }
+  say({ about: library.about });
+  for await (const line of createInterface({ input: process.stdin })) {
+    try {
+      say(await answer(library, JSON.parse(line)));
+    } catch (error) {
+      say({ why: `failed: ${reason(error)}` });
+    }
+  }
+  process.exit(0);
+}
+
+function reason(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0].slice(0, 200);
+}
