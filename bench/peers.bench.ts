@@ -14,8 +14,8 @@ import type { Answer, Question } from "./serve.js";
 
 const ROUNDS = 7;
 const SLICE_MILLISECONDS = 60;
-/** A call longer than this is timed in two rounds only. */
-const SLOW_SECONDS = 0.5;
+/** A call longer than this is timed in one round only. */
+const SLOW_SECONDS = 1;
 
 type About = Record<string, string | number>;
 
@@ -131,7 +131,7 @@ async function measure(row: Row, peers: readonly Peer[]): Promise<Timing[]> {
   }
   for (let round = 0; round < ROUNDS; round++) {
     for (const each of ready) {
-      if (each.slow && round >= 2) continue;
+      if (each.slow && round >= 1) continue;
       const answer = await each.timing.peer.ask({ do: "time", milliseconds: SLICE_MILLISECONDS });
       if ("seconds" in answer) each.seconds.push(answer.seconds);
       else if ("why" in answer) each.timing.why = answer.why;
