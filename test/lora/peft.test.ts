@@ -13,6 +13,7 @@ import {
   tensor,
 } from "../../src/index.js";
 import distilbert from "../golden/peft_distilbert.json" with { type: "json" };
+import gpt2 from "../golden/peft_gpt2.json" with { type: "json" };
 import llama from "../golden/peft_llama.json" with { type: "json" };
 import { expectClose } from "../support/checkOp.js";
 import { bytesOf } from "../support/golden.js";
@@ -62,6 +63,7 @@ const languageModel = (golden: Golden & { ids: number[][] }, load: Case["load"])
 
 const cases: Record<string, Case> = {
   Llama: languageModel(llama, (files) => models.Llama.fromPretrained(files)),
+  GPT2: languageModel(gpt2, (files) => models.GPT2.fromPretrained(files)),
   DistilBert: {
     golden: distilbert,
     load: (files) => models.DistilBertForSequenceClassification.fromPretrained(files),
