@@ -108,6 +108,8 @@ function checkConfig(op: string, config: LoraConfig): void {
   checkChoice(op, "scaling", config.scaling, scalings);
   checkChoice(op, "initWeights", config.initWeights, initializations);
   checkChoice(op, "biasMode", config.biasMode, biasModes);
+  for (const pattern of [...Object.keys(config.rankPattern), ...Object.keys(config.alphaPattern), ...layersPattern])
+    check("a pattern", pattern, isPattern(pattern), "a regular expression");
   for (const [pattern, rank] of Object.entries(config.rankPattern))
     check(`rankPattern["${pattern}"]`, rank, isPositive(rank), "a whole number from 1");
   for (const [pattern, alpha] of Object.entries(config.alphaPattern))
@@ -118,6 +120,14 @@ function checkConfig(op: string, config: LoraConfig): void {
   }
   if (layersPattern.length > 0)
     check("layersPattern", layersPattern, layersToTransform !== null, "given with layersToTransform");
+}
+
+function isPattern(text: string): boolean {
+  try {
+    return new RegExp(`(${text})`) !== null;
+  } catch {
+    return false;
+  }
 }
 
 function isListOf(type: string, value: unknown): boolean {
