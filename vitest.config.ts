@@ -1,4 +1,7 @@
-/** One suite, every build variant: in Node (baseline and relaxed SIMD) and in Chromium (what it picks itself, and baseline). */
+/**
+ * One suite, every build variant, with one thread and with more: in Node (baseline and relaxed SIMD) and in Chromium (what
+ * it picks itself, and baseline).
+ */
 import { playwright } from "@vitest/browser-playwright";
 import type { TestProjectInlineConfiguration, ViteUserConfig } from "vitest/config";
 import { relaxedSimd } from "wasm-feature-detect";
@@ -27,11 +30,16 @@ const chromiumFlags = [
   "--disable-sync",
 ];
 
-function nodeProject(name: string, simd: "baseline" | "relaxed", execArgv: string[]): TestProjectInlineConfiguration {
+function nodeProject(
+  name: string,
+  simd: "baseline" | "relaxed",
+  threads: number,
+  execArgv: string[],
+): TestProjectInlineConfiguration {
   // Examples choose their variant themselves: once is enough.
   const exclude = ["**/*.browser.test.ts", ...(simd === "relaxed" ? ["test/examples/**"] : [])];
   return {
-    test: { ...suite, name, exclude, provide: { simd }, pool: "forks", execArgv },
+    test: { ...suite, name, exclude, provide: { simd, threads }, pool: "forks", execArgv },
   };
 }
 
@@ -52,8 +60,8 @@ const browserProject: TestProjectInlineConfiguration = {
         launchOptions: { executablePath: process.env.WASMGRAD_BROWSER, args: chromiumFlags },
       }),
       instances: [
-        { browser: "chromium", name: "chromium", provide: { simd: "auto" } },
-        { browser: "chromium", name: "chromium-baseline", provide: { simd: "baseline" } },
+        { browser: "chromium", name: "chromium", provide: { simd: "auto", threads: 2 } },
+        { browser: "chromium", name: "chromium-baseline", provide: { simd: "baseline", threads: 1 } },
       ],
     },
   },
@@ -62,8 +70,8 @@ const browserProject: TestProjectInlineConfiguration = {
 const config: ViteUserConfig = {
   test: {
     projects: [
-      nodeProject("node", "baseline", []),
-      nodeProject("node-relaxed", "relaxed", relaxedFlags),
+      nodeProject("node", "baseline", 1, []),
+      nodeProject("node-relaxed", "relaxed", 2, relaxedFlags),
       browserProject,
     ],
   },

@@ -88,11 +88,21 @@ function isSmall(k: i32, n: i32): bool {
   return <i64>k * <i64>n <= 1 << 18;
 }
 
-/** Bytes of scratch that `matmul` needs: the strip, the last columns of C, a block of A and the panels of B. */
+/** What `balanced` gives at the most, for n and for any part of it. */
+// @ts-ignore: decorator
+@inline
+function atMost(n: i32, most: i32, unit: i32): i32 {
+  return min(most, ((max(n, 1) + unit - 1) / unit) * unit);
+}
+
+/**
+ * Bytes of scratch that `matmul` needs for a product of these extents or of any part of it: the strip, the last columns
+ * of C, a block of A and the panels of B.
+ */
 export function matmulWorkspace(m: i32, k: i32, n: i32): i32 {
-  const depth = balanced(max(k, 1), KC, 4);
-  const rows = balanced(max(m, 1), MC, 12);
-  const cols = balanced(max(n, 1), NC, 48);
+  const depth = atMost(k, KC, 4);
+  const rows = atMost(m, MC, 12);
+  const cols = atMost(n, NC, 48);
   const packed = rows * WIDTH + rows * depth + (cols + WIDTH) * depth;
   return <i32>STRIP_BYTES + 4 * max(packed, FEW_ROWS * (min(n, FEW_COLUMNS) + 3));
 }

@@ -68,7 +68,7 @@ export async function ceiling(variant: Variant): Promise<{ run: () => void; flop
   const asc = ["node_modules/assemblyscript/bin/asc.js", "bench/assembly/ceiling.ts", "--target", variant, ...files];
   const { status } = spawnSync(process.execPath, asc, { stdio: "inherit" });
   if (status !== 0) throw new Error("asc: the ceiling must compile");
-  const memory = new WebAssembly.Memory({ initial: 1 });
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536 });
   const { instance } = await WebAssembly.instantiate(await readFile(`${out}.wasm`), { env: { memory } });
   const exports = instance.exports as { ceiling(a: number, rounds: number): number; flops: WebAssembly.Global };
   const address = 65536 - 16;

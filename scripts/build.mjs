@@ -7,7 +7,7 @@ import { chmod, copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promise
 import { gzipSync } from "node:zlib";
 import asc from "assemblyscript/asc";
 import { build as bundle } from "esbuild";
-import { typedKernels } from "./bindings.mjs";
+import { parameterNames, typedKernels } from "./bindings.mjs";
 
 const variants = ["simd", "relaxed-simd"];
 
@@ -29,8 +29,29 @@ async function inline(variant) {
 
 async function wasm() {
   for (const variant of variants) await compile(variant);
-  await writeFile("src/wasm/kernels.gen.ts", typedKernels(await readFile("build/simd.d.ts", "utf8")));
+  const declarations = await readFile("build/simd.d.ts", "utf8");
+  await writeFile("src/wasm/kernels.gen.ts", typedKernels(declarations));
+  await writeFile("src/wasm/parameters.gen.ts", parameterNames(declarations));
+  await worker();
   console.log(`wasm: ${(await Promise.all(variants.map(inline))).join(", ")}`);
+}
+
+/** The program of a thread as a text, which starts without a file of its own: it defines `pool`. */
+async function worker() {
+  const { outputFiles } = await bundle({
+    entryPoints: ["src/wasm/poolWorker.ts"],
+    bundle: true,
+    format: "iife",
+    globalName: "pool",
+    target: "es2022",
+    minify: true,
+    write: false,
+  });
+  const text = JSON.stringify(outputFiles[0].text.trim());
+  await writeFile(
+    "src/wasm/poolWorker.gen.ts",
+    `/** src/wasm/poolWorker.ts, bundled: defines \`pool\` */\nexport const source: string =\n  ${text};\n`,
+  );
 }
 
 function declarations() {

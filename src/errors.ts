@@ -20,6 +20,11 @@ export class OutOfMemoryError extends Error {
   override readonly name: string = "OutOfMemoryError";
 }
 
+/** A worker of the thread pool died or hangs: the operation that noticed has no result, later ones run on one thread. */
+export class WorkerLostError extends Error {
+  override readonly name: string = "WorkerLostError";
+}
+
 /** A state dict does not fit the module: all missing, unexpected and mis-shaped keys at once. */
 export class StateDictError extends Error {
   override readonly name: string = "StateDictError";

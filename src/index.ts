@@ -13,7 +13,14 @@ import { liveTensorCount } from "./tensor.js";
 import * as train from "./train/index.js";
 import { heapStats } from "./wasm/memory.js";
 
-export { OutOfMemoryError, ShapeError, StateDictError, UnsupportedError, UseAfterFreeError } from "./errors.js";
+export {
+  OutOfMemoryError,
+  ShapeError,
+  StateDictError,
+  UnsupportedError,
+  UseAfterFreeError,
+  WorkerLostError,
+} from "./errors.js";
 export { type BackwardOptions, backward, noGrad, record, type Vjp, type Vjps } from "./graph.js";
 export {
   arange,

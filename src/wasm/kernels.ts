@@ -3,7 +3,8 @@ import { instantiate } from "@assemblyscript/loader";
 import { relaxedSimd, simd } from "wasm-feature-detect";
 import { UnsupportedError } from "../errors.js";
 import type { Kernels } from "./kernels.gen.js";
-import { attachMemory, createMemory, detachMemory } from "./memory.js";
+import { attachMemory, createMemory, detachMemory, scratchMemory, toAddress } from "./memory.js";
+import { SELF_TEST_BYTES, selfTest } from "./selfTest.js";
 
 export type Variant = "simd" | "relaxed-simd";
 export type SimdOption = "auto" | "baseline" | "relaxed";
@@ -21,20 +22,118 @@ const uninitialized: Kernels = new Proxy({} as Kernels, {
 /** The kernels of the running instance: addresses and sizes in, numbers written. */
 export let kernels: Kernels = uninitialized;
 
-/** Compiles and instantiates one variant over a new memory of at most `maximumMiB`. */
-export async function loadKernels(option: SimdOption, maximumMiB: number, wasm?: WasmSource): Promise<Variant> {
-  if (!(await simd())) throw new UnsupportedError("init: the engine must support WebAssembly SIMD, got one without it");
-  const module = wasm ? await compile(wasm) : await WebAssembly.compile(await inlined(await chooseVariant(option)));
-  const memory = createMemory(maximumMiB);
-  const { exports } = await instantiate<Kernels>(module, { env: { memory } });
-  attachMemory(memory, exports.heapBase() as unknown as number, maximumMiB);
-  kernels = exports;
-  return exports.isRelaxed() ? "relaxed-simd" : "simd";
+/** What runs, and why it is less than was asked for. */
+export interface Loaded {
+  variant: Variant;
+  threads: number;
+  sharedMemory: boolean;
+  reasons: string[];
 }
 
-export function unloadKernels(): void {
+export interface LoadOptions {
+  simd: SimdOption;
+  threads: number | "auto";
+  maximumMemoryMiB: number;
+  wasm: WasmSource | undefined;
+  /** Called when the threads have ended by themselves: the kernels go on with one. */
+  threadsLost: (reason: string) => void;
+}
+
+let endThreads: (() => Promise<void>) | undefined;
+
+/**
+ * Compiles and instantiates one variant over a new memory and starts its threads. Errors: no SIMD, no memory, kernels that
+ * compute wrong numbers in the baseline variant too.
+ */
+export async function loadKernels(options: LoadOptions): Promise<Loaded> {
+  if (!(await simd())) throw new UnsupportedError("init: the engine must support WebAssembly SIMD, got one without it");
+  const { wasm } = options;
+  if (wasm instanceof WebAssembly.Module) return start(wasm, options, []);
+  if (wasm) return start(await bytesOf(wasm), options, []);
+  const variant = await chooseVariant(options.simd);
+  try {
+    return await start(await inlined(variant), options, []);
+  } catch (error) {
+    if (!(error instanceof WrongKernels) || variant === "simd" || options.simd === "relaxed") throw error;
+    return start(await inlined("simd"), options, [`relaxed SIMD is not used: ${error.message}`]);
+  }
+}
+
+export async function unloadKernels(): Promise<void> {
   kernels = uninitialized;
   detachMemory();
+  await endThreads?.();
+  endThreads = undefined;
+}
+
+/** The engine runs the kernels and gets wrong results. */
+class WrongKernels extends Error {}
+
+async function start(
+  code: Uint8Array<ArrayBuffer> | WebAssembly.Module,
+  { threads, maximumMemoryMiB, threadsLost }: LoadOptions,
+  reasons: string[],
+): Promise<Loaded> {
+  const shared = threads === 1 ? undefined : shareable(code, reasons);
+  const module = code instanceof WebAssembly.Module ? code : await WebAssembly.compile(shared ?? code);
+  const { memory, maximumMiB } = createMemory(maximumMemoryMiB, shared !== undefined);
+  if (maximumMiB < Math.floor(maximumMemoryMiB)) {
+    reasons.push(`the engine refuses ${maximumMemoryMiB} MiB of memory, the most is ${maximumMiB} MiB`);
+  }
+  const { exports } = await instantiate<Kernels>(module, { env: { memory } });
+  attachMemory(memory, exports.heapBase() as unknown as number, maximumMiB);
+  const scratch = scratchMemory.allocate(SELF_TEST_BYTES);
+  const wrong = selfTest(exports, memory, toAddress(scratch));
+  scratchMemory.release(scratch, SELF_TEST_BYTES);
+  const variant = exports.isRelaxed() ? "relaxed-simd" : "simd";
+  if (wrong) throw new WrongKernels(`init: the ${variant} kernels must compute right numbers on this engine: ${wrong}`);
+  kernels = exports;
+  const alone = { variant, threads: 1, sharedMemory: shared !== undefined, reasons } as const;
+  if (!shared) return alone;
+  const { startThreads } = await import("./threads.js");
+  const started = await startThreads({ threads, module, memory, kernels: exports, reasons }, (reason) => {
+    kernels = exports;
+    threadsLost(reason);
+  });
+  if (!started) return alone;
+  kernels = started.kernels;
+  endThreads = started.end;
+  return { ...alone, threads: started.threads };
+}
+
+/** The module's bytes for a shared memory, or nothing where there can be none. */
+function shareable(code: Uint8Array | WebAssembly.Module, reasons: string[]): Uint8Array<ArrayBuffer> | undefined {
+  if (typeof SharedArrayBuffer === "undefined") {
+    reasons.push(
+      "one thread: memory cannot be shared, as the page is not cross-origin isolated (COOP and COEP headers)",
+    );
+    return undefined;
+  }
+  if (code instanceof WebAssembly.Module) {
+    reasons.push(
+      "one thread: a compiled module cannot be given shared memory; init({ wasm }) with its bytes or URL can",
+    );
+    return undefined;
+  }
+  const shared = withSharedMemory(code);
+  if (!shared) reasons.push("one thread: the given module does not import its memory as this version's kernels do");
+  return shared;
+}
+
+/** "env" "memory", a memory with a maximum: as in the module's list of imports. */
+const memoryImport = [3, ...bytesOfText("env"), 6, ...bytesOfText("memory"), 2, 1];
+
+/** The same code over a shared memory: it differs in one flag of the import (1 → 3). */
+function withSharedMemory(code: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+  const at = code.findIndex((_, i) => memoryImport.every((byte, j) => code[i + j] === byte));
+  if (at < 0) return undefined;
+  const shared = new Uint8Array(code);
+  shared[at + memoryImport.length - 1] = 3;
+  return shared;
+}
+
+function bytesOfText(text: string): number[] {
+  return Array.from(text, (letter) => letter.charCodeAt(0));
 }
 
 async function chooseVariant(option: SimdOption): Promise<Variant> {
@@ -54,13 +153,14 @@ async function inlined(variant: Variant): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await new Response(inflated).arrayBuffer());
 }
 
-async function compile(source: WasmSource): Promise<WebAssembly.Module> {
-  if (source instanceof WebAssembly.Module) return source;
-  if (source instanceof URL) return compile(await fetch(source));
+async function bytesOf(source: URL | Response | BufferSource): Promise<Uint8Array<ArrayBuffer>> {
+  if (source instanceof URL) return bytesOf(await fetch(source));
   if (source instanceof Response) {
     if (!source.ok)
       throw new Error(`init: wasm must be readable, got ${source.status} ${source.statusText} for ${source.url}`);
-    return WebAssembly.compile(await source.arrayBuffer());
+    return new Uint8Array(await source.arrayBuffer());
   }
-  return WebAssembly.compile(source);
+  return ArrayBuffer.isView(source)
+    ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength).slice()
+    : new Uint8Array(source.slice(0));
 }

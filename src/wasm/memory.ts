@@ -139,24 +139,35 @@ function sizeClass(bytes: number): number {
   return (((units + (1 << step) - 1) >>> step) << step) * ALIGNMENT;
 }
 
-/** A memory for one instance, with the limit the user set. */
-export function createMemory(maximumMiB: number): WebAssembly.Memory {
-  return new WebAssembly.Memory({
-    initial: 16,
-    maximum: Math.min(MAX_PAGES, Math.ceil((maximumMiB * 1024 * 1024) / PAGE)),
-  });
+/** Below this, a memory is not worth having. */
+const LEAST_PAGES = 1024;
+
+/**
+ * A memory for one instance, with the limit the user set or, where the engine refuses that much (iOS does), the largest
+ * of its halves that it allows. Errors: it allows none of 64 MiB.
+ */
+export function createMemory(maximumMiB: number, shared: boolean): { memory: WebAssembly.Memory; maximumMiB: number } {
+  for (let maximum = Math.min(MAX_PAGES, Math.floor((maximumMiB * 1024 * 1024) / PAGE)); ; maximum >>>= 1) {
+    try {
+      const memory = new WebAssembly.Memory({ initial: 16, maximum, shared });
+      return { memory, maximumMiB: (maximum * PAGE) / 1024 / 1024 };
+    } catch (error) {
+      if (maximum >>> 1 < LEAST_PAGES) throw error;
+    }
+  }
 }
 
 /** Takes ownership of all memory from `heapBase` on. */
 export function attachMemory(memory: WebAssembly.Memory, heapBase: number, maximumMiB: number): void {
   memoryGeneration++;
-  heap = new Heap(memory, heapBase, Math.min(MAX_PAGES * PAGE, Math.floor((maximumMiB * 1024 * 1024) / PAGE) * PAGE));
+  heap = new Heap(memory, heapBase, maximumMiB * 1024 * 1024);
 }
 
 export function detachMemory(): void {
   memoryGeneration++;
   heap = null;
   workspaceBlock = null;
+  scratchBytes = 0;
 }
 
 /** `bytes` of uninitialized memory, aligned to 64 bytes. */
@@ -169,13 +180,30 @@ export function release(ptr: Ptr, bytes: number): void {
   heap?.release(toAddress(ptr), bytes);
 }
 
+/** What is allocated for calls and not for tensors. */
+let scratchBytes = 0;
+
+/** Memory that calls use, which does not count as live. */
+export const scratchMemory = {
+  allocate(bytes: number): Ptr {
+    const ptr = allocate(bytes);
+    scratchBytes += sizeClass(bytes);
+    return ptr;
+  },
+  release(ptr: Ptr, bytes: number): void {
+    if (!heap) return;
+    release(ptr, bytes);
+    scratchBytes -= sizeClass(bytes);
+  },
+};
+
 let workspaceBlock: { ptr: Ptr; bytes: number } | null = null;
 
 /** Scratch memory for one kernel call: its contents are undefined at the next call. */
 export function workspace(bytes: number): Ptr {
   if (!workspaceBlock || workspaceBlock.bytes < bytes) {
-    const ptr = allocate(bytes);
-    if (workspaceBlock) release(workspaceBlock.ptr, workspaceBlock.bytes);
+    const ptr = scratchMemory.allocate(bytes);
+    if (workspaceBlock) scratchMemory.release(workspaceBlock.ptr, workspaceBlock.bytes);
     workspaceBlock = { ptr, bytes };
   }
   return workspaceBlock.ptr;
@@ -192,7 +220,7 @@ function toPtr(address: number): Ptr {
   return address as unknown as Ptr;
 }
 
-function toAddress(ptr: Ptr): number {
+export function toAddress(ptr: Ptr): number {
   return (ptr as unknown as number) >>> 0;
 }
 
@@ -212,6 +240,5 @@ export function uint8View(ptr: Ptr, length: number): Uint8Array {
 /** In bytes: held by tensors now, by tensors and scratch at the most so far, and by the WebAssembly memory in all. */
 export function heapStats(): { liveBytes: number; peakBytes: number; reservedBytes: number } {
   const { liveBytes, peakBytes, memory } = current();
-  const scratch = workspaceBlock ? sizeClass(workspaceBlock.bytes) : 0;
-  return { liveBytes: liveBytes - scratch, peakBytes, reservedBytes: memory.buffer.byteLength };
+  return { liveBytes: liveBytes - scratchBytes, peakBytes, reservedBytes: memory.buffer.byteLength };
 }

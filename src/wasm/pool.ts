@@ -1,0 +1,182 @@
+/** Threads that share the work of a kernel call: fork, take chunks like the others, join. */
+import { workers } from "#workers";
+import { OutOfMemoryError, WorkerLostError } from "../errors.js";
+import { type Chunks, JOB_BYTES, Job, type Kernel, Slot } from "./job.js";
+import { type Ptr, scratchMemory, toAddress } from "./memory.js";
+import type { WorkerReport } from "./poolWorker.js";
+import { SELF_TEST_BYTES } from "./selfTest.js";
+import type { PoolWorker } from "./workers.js";
+
+/** A worker that does nothing for so long, while the others have nothing left to do, is given up. */
+const PATIENCE_MILLISECONDS = 10_000;
+
+/** How long the main thread spins for the last chunks before it sleeps, where it may. */
+const SPIN_MILLISECONDS = 0.2;
+
+/** Longest that a worker may take to start. */
+const START_MILLISECONDS = 20_000;
+
+export class Pool {
+  private readonly job: Job;
+  private readonly crew: PoolWorker[] = [];
+  private readonly maySleep: boolean;
+  /** Of every worker, which keep it between calls. */
+  private scratchBytes = 0;
+  private readonly scratch: Ptr[] = [];
+  private lost: string | undefined;
+
+  private constructor(
+    private readonly kernels: readonly Kernel[],
+    private readonly names: readonly string[],
+    /** Called when the pool has ended by itself. */
+    private readonly ended: (why: string) => void,
+  ) {
+    this.job = new Job(new SharedArrayBuffer(JOB_BYTES), kernels, 0);
+    this.maySleep = maySleep(this.job.ints);
+  }
+
+  /** Starts `threads` − 1 workers. Errors: one that cannot start, or that computes wrong numbers. */
+  static async start(
+    threads: number,
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    kernels: { readonly [name: string]: Kernel },
+    names: readonly string[],
+    ended: (why: string) => void,
+  ): Promise<Pool> {
+    const pool = new Pool(
+      names.map((name) => kernels[name]),
+      names,
+      ended,
+    );
+    try {
+      const starts = Array.from({ length: threads - 1 }, (_, i) => pool.startWorker(i + 1, module, memory));
+      await Promise.all(starts);
+    } catch (error) {
+      await pool.end();
+      throw error;
+    }
+    return pool;
+  }
+
+  private async startWorker(thread: number, module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<void> {
+    const scratch = scratchMemory.allocate(SELF_TEST_BYTES);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const late = () => reject(new Error(`it did not start within ${START_MILLISECONDS / 1000} seconds`));
+        const timer = setTimeout(late, START_MILLISECONDS);
+        const settle = (error?: string) => {
+          clearTimeout(timer);
+          if (error === undefined) resolve();
+          else reject(new Error(error));
+        };
+        const report = (report: WorkerReport) => settle(report.ready ? undefined : report.error);
+        const lost = (why: string) => {
+          this.lost ??= why;
+          settle(why);
+        };
+        const start = { module, memory, job: this.job.memory, names: this.names, thread, scratch: toAddress(scratch) };
+        this.crew.push(workers.start(start, report, lost));
+      });
+    } finally {
+      scratchMemory.release(scratch, SELF_TEST_BYTES);
+    }
+  }
+
+  /** Terminates the workers. */
+  async end(): Promise<void> {
+    this.releaseScratch();
+    await Promise.all(this.crew.splice(0).map((worker) => worker.terminate()));
+  }
+
+  /** Number of threads, the main one included. */
+  get threads(): number {
+    return this.crew.length + 1;
+  }
+
+  /**
+   * Runs a kernel on `chunks` of `args`; `scratchBytes` is what its scratch argument must have for each worker. Returns the
+   * sum of the chunks' results. Errors: a worker that is lost, or in which the kernel failed.
+   */
+  run(kernel: number, args: readonly number[], chunks: Chunks, scratchBytes: number): number {
+    if (this.lost !== undefined) this.giveUp(this.lost);
+    if (scratchBytes > this.scratchBytes && !this.growScratch(scratchBytes)) return this.kernels[kernel](...args) ?? 0;
+    const { job } = this;
+    const { ints } = job;
+    const count = job.write(kernel, args, chunks);
+    Atomics.add(ints, Slot.SEQUENCE, 1);
+    if (Atomics.load(ints, Slot.SLEEPING) > 0) Atomics.notify(ints, Slot.SEQUENCE, count - 1);
+    try {
+      job.takeChunks();
+    } finally {
+      Atomics.add(ints, Slot.SEQUENCE, 1);
+      if (Atomics.load(ints, Slot.INSIDE) > 0) this.join();
+    }
+    const failure = job.takeFailure();
+    if (failure !== undefined) throw new Error(`${this.names[kernel]}: it must run in every thread, got ${failure}`);
+    return job.sumOfResults(count);
+  }
+
+  /** Waits until every worker has left the job. */
+  private join(): void {
+    const { ints } = this.job;
+    let last = performance.now();
+    let waited = 0;
+    while (Atomics.load(ints, Slot.INSIDE) > 0) {
+      if (waited > SPIN_MILLISECONDS && this.maySleep) this.sleep(ints);
+      else for (let i = 0; i < 100 && Atomics.load(ints, Slot.INSIDE) > 0; i++);
+      const now = performance.now();
+      waited += Math.min(now - last, 200); // not the hours that a computer was asleep
+      last = now;
+      if (waited > PATIENCE_MILLISECONDS) this.giveUp("it left a chunk unfinished");
+    }
+  }
+
+  private sleep(ints: Int32Array): void {
+    Atomics.store(ints, Slot.MAIN_SLEEPS, 1);
+    const inside = Atomics.load(ints, Slot.INSIDE);
+    if (inside > 0) Atomics.wait(ints, Slot.INSIDE, inside, 100);
+    Atomics.store(ints, Slot.MAIN_SLEEPS, 0);
+  }
+
+  private giveUp(why: string): never {
+    void this.end();
+    this.ended(`a worker was lost: ${why}`);
+    throw new WorkerLostError(
+      `threads: every worker must stay alive, lost one: ${why}; what was being computed is lost, the next operations run on one thread`,
+    );
+  }
+
+  /** False where there is no memory for it. */
+  private growScratch(bytes: number): boolean {
+    this.releaseScratch();
+    try {
+      for (let thread = 1; thread < this.threads; thread++) {
+        const ptr = scratchMemory.allocate(bytes);
+        this.scratch.push(ptr);
+        this.scratchBytes = bytes;
+        this.job.setScratch(thread, toAddress(ptr));
+      }
+      return true;
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+      this.releaseScratch();
+      return false;
+    }
+  }
+
+  private releaseScratch(): void {
+    for (const ptr of this.scratch.splice(0)) scratchMemory.release(ptr, this.scratchBytes);
+    this.scratchBytes = 0;
+  }
+}
+
+/** The main thread of a browser must not sleep. */
+function maySleep(ints: Int32Array): boolean {
+  try {
+    Atomics.wait(ints, Slot.SEQUENCE, -1, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,19 @@
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { source } from "./poolWorker.gen.js";
+import type { Workers } from "./workers.js";
+
+export const workers: Workers = {
+  cores: availableParallelism,
+  start(data, report, lost) {
+    const program = `const { parentPort, workerData } = require("node:worker_threads");
+${source}
+pool.serve(workerData, (report) => parentPort.postMessage(report));`;
+    const worker = new Worker(program, { eval: true, workerData: data, name: "wasmgrad" });
+    worker.unref(); // an idle pool does not keep the process alive
+    worker.on("message", report);
+    worker.on("error", (error) => lost(String(error)));
+    worker.on("exit", (code) => lost(`it ended with code ${code}`));
+    return { terminate: () => worker.terminate() };
+  },
+};
