@@ -10,10 +10,10 @@ export const workers: Workers = {
 ${source}
 pool.serve(workerData, (report) => parentPort.postMessage(report));`;
     const worker = new Worker(program, { eval: true, workerData: data, name: "wasmgrad" });
-    worker.unref(); // an idle pool does not keep the process alive
     worker.on("message", report);
     worker.on("error", (error) => lost(String(error)));
     worker.on("exit", (code) => lost(`it ended with code ${code}`));
+    worker.unref(); // an idle pool does not keep the process alive; after the listeners, which would again
     return { terminate: () => worker.terminate() };
   },
 };
