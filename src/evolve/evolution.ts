@@ -36,9 +36,8 @@ export abstract class Evolution {
 
   /**
    * One generation.
-   *
-   * Errors: `lossFn` throws, returns a promise, or gives no individual a loss. The next step then takes the losses that
-   * are still lacking.
+   * Errors: `lossFn` throws, returns a promise, or gives no individual a loss; the generation is then not over, and the
+   * next step goes on with it.
    */
   step(lossFn: LossFunction): Generation {
     const steps = this.start(lossFn);

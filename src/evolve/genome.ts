@@ -7,7 +7,8 @@ import { keep, scope } from "../scope.js";
 import { sizeOf } from "../shape.js";
 import { empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
-import { float32View, nullPtr, offsetBy, type Ptr, workspace } from "../wasm/memory.js";
+import { nullPtr, offsetBy, type Ptr, workspace } from "../wasm/memory.js";
+import type { EvolvedParameters } from "./parameters.js";
 
 /** The magnitude of the largest code, for every tensor or by its layer's number of inputs and its path. */
 export type Scale = number | ((fanIn: number, path: string) => number);
@@ -40,45 +41,18 @@ export class Genome {
   /** One per gene. */
   private readonly scales: Tensor;
 
-  constructor(
-    private readonly owner: string,
-    private readonly model: Module,
-    scale: Scale,
-  ) {
-    const evolved = evolvedOf(model);
-    if (evolved.length === 0) {
-      const frozen = model.parameters().length;
-      throw new Error(
-        `${owner}: the model must have a parameter to evolve, got ${frozen === 0 ? "none" : `${frozen} that are frozen; use requiresGrad_()`}`,
-      );
-    }
+  constructor(parameters: EvolvedParameters, model: Module, scale: Scale) {
     let offset = 0;
-    this.genes = evolved.map(([path, parameter]) => {
-      const largest = typeof scale === "number" ? scale : scale(fanInOf(model, path, parameter), path);
+    this.genes = parameters.entries.map(([path, parameter]) => {
       const bytes = Math.ceil(parameter.size / 2);
-      const gene = { path, parameter, offset, bytes, scale: checkScale(owner, largest, path) };
+      const gene = { path, parameter, offset, bytes, scale: scaleOf(scale, model, path, parameter) };
       offset += bytes;
       return gene;
     });
     this.bytes = Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
-    this.codes = evolved.reduce((sum, [, { size }]) => sum + size, 0);
-    this.scales = scope(() => keep(empty([evolved.length])));
+    this.codes = this.genes.reduce((sum, { parameter }) => sum + parameter.size, 0);
+    this.scales = scope(() => keep(empty([this.genes.length])));
     this.scales.set(this.genes.map((gene) => gene.scale));
-  }
-
-  /** Throws where the model has other parameters than when this was made. */
-  check(): void {
-    const present = evolvedOf(this.model);
-    const changed = [
-      ...this.genes
-        .filter(({ parameter }) => !present.some(([, p]) => p === parameter))
-        .map(({ path }) => `${path} gone`),
-      ...present.filter(([, p]) => !this.genes.some(({ parameter }) => p === parameter)).map(([path]) => `${path} new`),
-    ];
-    if (changed.length > 0) {
-      throw new Error(`${this.owner}: the model must keep the parameters it had at first, got ${changed.join(", ")}`);
-    }
-    for (const { parameter } of this.genes) parameter.storage; // throws where it is released
   }
 
   /** Writes the genome's values into the model. */
@@ -107,15 +81,6 @@ export class Genome {
     );
   }
 
-  /** Copies of the model's values, for `restore`. */
-  values(): Float32Array[] {
-    return this.genes.map(({ parameter }) => parameter.data<Float32Array<ArrayBuffer>>());
-  }
-
-  restore(values: readonly Float32Array[]): void {
-    for (const [i, { parameter }] of this.genes.entries()) parameter.set(values[i]);
-  }
-
   /** Writes the codes nearest to the model's values. */
   encode(row: Ptr): void {
     for (const [i, { parameter, offset }] of this.genes.entries()) {
@@ -131,21 +96,10 @@ export class Genome {
   }
 }
 
-/** Throws where what is to be evolved has values that are not finite, or zeros alone. */
-export function checkValues(owner: string, model: Module): void {
-  let isZero = true;
-  for (const [path, parameter] of evolvedOf(model)) {
-    const values = float32View(parameter.ptr, parameter.size);
-    const wrong = values.find((value) => !Number.isFinite(value));
-    if (wrong !== undefined) throw new Error(`${owner}: the model's values must be finite, got ${wrong} in ${path}`);
-    isZero &&= values.every((value) => value === 0);
-  }
-  if (isZero) throw new Error(`${owner}: the model must have a value other than 0, got zeros alone`);
-}
-
-/** What is trained where there are gradients. */
-function evolvedOf(model: Module): [string, Parameter][] {
-  return [...model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad);
+function scaleOf(scale: Scale, model: Module, path: string, parameter: Parameter): number {
+  const largest = typeof scale === "number" ? scale : scale(fanInOf(model, path, parameter), path);
+  if (Number.isFinite(largest) && Math.fround(largest) > 0) return largest;
+  throw new Error(`Population: the scale must be finite and above 0, got ${largest} for ${path}`);
 }
 
 /**
@@ -166,9 +120,4 @@ function fanInOf(model: Module, path: string, parameter: Parameter): number {
 /** The path of the module whose field it is. */
 function layerOf(path: string): string {
   return path.slice(0, Math.max(path.lastIndexOf("."), 0));
-}
-
-function checkScale(owner: string, scale: number, path: string): number {
-  if (Number.isFinite(scale) && Math.fround(scale) > 0) return scale;
-  throw new Error(`${owner}: the scale must be finite and above 0, got ${scale} for ${path}`);
 }

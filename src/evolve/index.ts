@@ -6,3 +6,4 @@ export type { Scale } from "./genome.js";
 export type { PopulationOptions } from "./options.js";
 export { type Best, Population, type PopulationStateDict } from "./population.js";
 export type { ParentSelection } from "./selection.js";
+export { EvolutionStrategy, type EvolutionStrategyOptions, type EvolutionStrategyStateDict } from "./strategy.js";

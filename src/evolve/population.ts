@@ -16,9 +16,10 @@ import {
   type Settle,
   summarize,
 } from "./evolution.js";
-import { checkValues, Genome } from "./genome.js";
+import { Genome } from "./genome.js";
 import { Individuals } from "./individuals.js";
 import { type PopulationOptions, type ResolvedOptions, resolveOptions } from "./options.js";
+import { EvolvedParameters } from "./parameters.js";
 
 /** The best individual. */
 export interface Best {
@@ -57,6 +58,7 @@ export interface PopulationStateDict extends BreederState {
 export class Population extends Evolution {
   readonly size: number;
   private readonly options: ResolvedOptions;
+  private readonly parameters: EvolvedParameters;
   private readonly genome: Genome;
   private readonly breeder: Breeder;
   private readonly chain: Chain | null;
@@ -71,8 +73,12 @@ export class Population extends Evolution {
     this.options = resolveOptions(this.name, options);
     this.size = this.options.size;
     this.chain = this.options.batched ? new Chain(this.name, model) : null;
-    if (this.options.initial === "model") checkValues(this.name, model);
-    this.genome = new Genome(this.name, model, this.options.scale);
+    this.parameters = new EvolvedParameters(this.name, model);
+    if (this.options.initial === "model") {
+      this.parameters.checkFinite();
+      this.parameters.checkNotAllZero();
+    }
+    this.genome = new Genome(this.parameters, model, this.options.scale);
     this.breeder = new Breeder(this.options, this.genome);
     this.individuals =
       this.options.initial === "random" ? this.breeder.randomGeneration() : this.breeder.mutantsOfModel();
@@ -80,15 +86,15 @@ export class Population extends Evolution {
 
   /** @internal */
   protected override *run(lossFn: LossFunction): Generator<Settle, Generation> {
-    this.genome.check();
+    this.parameters.check();
     if (this.individuals.pending.length === 0) this.breed();
-    const original = this.individuals.isUntried ? this.genome.values() : [];
+    const original = this.individuals.isUntried ? this.parameters.values() : [];
     try {
       yield* this.chain ? this.evaluateGroups(this.chain, lossFn) : this.evaluateEach(lossFn);
       this.checkLosses();
       this.generation++;
     } finally {
-      if (this.individuals.isUntried) this.genome.restore(original);
+      if (this.individuals.isUntried) this.parameters.restore(original);
       else this.showBest();
     }
     return summarize(this.generation, this.individuals.losses);
@@ -171,7 +177,7 @@ export class Population extends Evolution {
   /** Goes on where the other population was, bit for bit; the model then holds its best individual. */
   loadStateDict({ tensors, generation, losses, rates, ...random }: PopulationStateDict): void {
     this.checkIdle("loadStateDict");
-    this.genome.check();
+    this.parameters.check();
     const expected = this.individuals.codes;
     const { codes } = tensors;
     if (!sameShape(codes.shape, expected.shape) || codes.dtype !== "uint8") {

@@ -50,3 +50,14 @@ export function migrate(islands: readonly number[][], migrants: number, losses: 
     return ranking([...ranked.slice(0, ranked.length - migrants), ...newcomers], losses);
   });
 }
+
+/** For each loss its rank, from −½ (the least) to ½; equal ones share the mean of theirs, so that they tell nothing. */
+export function centeredRanks(losses: readonly number[]): number[] {
+  const ranked = ranking([...losses.keys()], losses);
+  const ranks = new Array<number>(losses.length);
+  for (let start = 0, end = 0; start < ranked.length; start = end) {
+    while (end < ranked.length && compare(losses[ranked[start]], losses[ranked[end]]) === 0) end++;
+    for (const i of ranked.slice(start, end)) ranks[i] = (start + end - 1) / 2 / (losses.length - 1) - 0.5;
+  }
+  return ranks;
+}
