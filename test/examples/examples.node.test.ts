@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { missingSharedData, shakespeare, stories } from "../support/shared.node.js";
 
 const missingDigits = existsSync("../shared/data/mnist10k-images.idx3-ubyte")
   ? false
@@ -18,16 +19,15 @@ describe.skipIf(!built)("the examples, run small (need dist: npm run build)", { 
   });
   afterAll(() => rm(folder, { recursive: true }));
 
+  /** What the example printed. */
+  async function output(name: string, ...args: string[]): Promise<string> {
+    return (await promisify(execFile)(process.execPath, [`examples/${name}/index.mjs`, ...args])).stdout;
+  }
+
   /** What the example printed, and its picture. */
   async function run(name: string, ...args: string[]): Promise<{ stdout: string; svg: string }> {
     const out = join(folder, `${name}.svg`);
-    const { stdout } = await promisify(execFile)(process.execPath, [
-      `examples/${name}/index.mjs`,
-      "--out",
-      out,
-      ...args,
-    ]);
-    return { stdout, svg: await readFile(out, "utf8") };
+    return { stdout: await output(name, "--out", out, ...args), svg: await readFile(out, "utf8") };
   }
 
   function numbersIn(text: string, pattern: RegExp): number[][] {
@@ -77,5 +77,32 @@ describe.skipIf(!built)("the examples, run small (need dist: npm run build)", { 
     expect(mlp).toBeGreaterThan(60);
     expect(cnn).toBeGreaterThan(75);
     expect(svg).toContain("digits that the CNN took for others");
+  });
+
+  test("lora-distilbert: learns moods through the chosen parts; merged and detached it computes the same", async () => {
+    const out = join(folder, "moods");
+    const stdout = await output("lora-distilbert", "--out", out);
+    const [[before], [after]] = numbersIn(stdout, /(?:before|after): (\d+) of 12 unseen sentences right/g);
+    expect(before).toBeLessThan(9);
+    expect(after).toBeGreaterThan(8);
+    expect(numbersIn(stdout, /probabilities differ by (\S+) at most/g)[0][0]).toBeLessThan(1e-5);
+    expect(stdout).toContain("the plain layers compute the same, and nothing of the adapter is left");
+    expect(await readdir(out)).toEqual(["adapter_config.json", "adapter_model.safetensors"]);
+    await expect(output("lora-distilbert", "--parts", "query,tail")).rejects.toThrow("got tail");
+    expect(await output("lora-distilbert", "--help")).toContain("--parts <names>");
+  });
+
+  test.skipIf(missingSharedData)("lora-llama: the loss falls, and a resumed run is not begun anew", async () => {
+    const out = join(folder, "llama");
+    const small = ["--max-chars", "8000", "--context", "32", "--sample-tokens", "5", "--rank", "4", "--out", out];
+    const tuned = (...more: string[]) =>
+      output("lora-llama", "--model", stories, "--data", shakespeare, ...small, ...more);
+    const stdout = await tuned("--epochs", "1");
+    const [[before], [after]] = numbersIn(stdout, /(?:before|after): validation loss (\S+)/g);
+    expect(after).toBeLessThan(before - 0.1);
+    const [[steps]] = numbersIn(stdout, /(\d+) of \d+ steps/g);
+    expect((await readdir(out)).sort()).toEqual(["adapter", "checkpoint.safetensors"]);
+    expect(await tuned("--epochs", "1", "--resume")).toContain(`${steps} of ${steps} steps`);
+    expect(await output("lora-llama", "--help")).toContain("--resume");
   });
 });
