@@ -475,12 +475,23 @@ export function addScaled(y: usize, x: usize, n: i32, alpha: f32): void {
 /** y = s · x */
 export function scale(y: usize, x: usize, n: i32, s: f32): void {
   const factor = f32x4.splat(s);
-  const end = y + ((<usize>n & ~3) << 2);
-  while (y < end) {
+  let left = <usize>n;
+  for (; left >= 16; left -= 16) {
+    const a = f32x4.mul(v128.load(x), factor);
+    const b = f32x4.mul(v128.load(x, 16), factor);
+    const c = f32x4.mul(v128.load(x, 32), factor);
+    const d = f32x4.mul(v128.load(x, 48), factor);
+    v128.store(y, a);
+    v128.store(y, b, 16);
+    v128.store(y, c, 32);
+    v128.store(y, d, 48);
+    x += 64;
+    y += 64;
+  }
+  for (; left >= 4; left -= 4) {
     v128.store(y, f32x4.mul(v128.load(x), factor));
     x += 16;
     y += 16;
   }
-  const tail = <usize>n & 3;
-  if (tail) storeTail(y, f32x4.mul(loadTail(x, tail), factor), tail);
+  if (left) storeTail(y, f32x4.mul(loadTail(x, left), factor), left);
 }

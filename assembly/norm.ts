@@ -3,7 +3,8 @@
  * Row kernels may be split by rows and column kernels (`…WeightGrad`) by columns without changing a bit.
  */
 import { centered, CenteredGradient } from "./centered";
-import { get, mapRow, Product, put, sumRow, Value } from "./rows";
+import { firstLanes, get, mapRow, Product, put, sumRow, Value } from "./rows";
+import { loadTail, madd, sumLanes } from "./simd";
 
 /** Rows that one partial sum of a column covers: errors grow with this and with rows / this, not with rows. */
 const BLOCK = 64;
@@ -59,9 +60,11 @@ export function layerNorm(
   const bytes = (<usize>cols) << 2;
   for (let row = 0; row < rows; row++) {
     const mean: f32 = sumRow<Value>(x, 0, 0, cols, 0, 0) / <f32>cols;
-    const lost: f32 = sumRow<Deviation>(x, 0, 0, cols, mean, 0) / <f32>cols;
-    const r: f32 = 1 / sqrt<f32>(sumRow<SquaredDeviation>(x, 0, 0, cols, mean, lost) / <f32>cols + eps);
     store<f32>(stats, mean);
+    sumDeviations(stats + 4, x, cols, mean);
+    const lost: f32 = load<f32>(stats, 4) / <f32>cols;
+    const variance: f32 = max<f32>(load<f32>(stats, 8) / <f32>cols - lost * lost, 0);
+    const r: f32 = 1 / sqrt<f32>(variance + eps);
     store<f32>(stats, lost, 4);
     store<f32>(stats, r, 8);
     affine(y, x, weight, bias, cols, mean, lost, r);
@@ -94,21 +97,46 @@ export function layerNormWeightGrad(dw: usize, dy: usize, x: usize, stats: usize
   sumColumns<LayerTerm>(dw, dy, x, stats, rows, cols);
 }
 
-@final
-class Deviation {
-  @inline
-  at(a: usize, b: usize, c: usize, mean: v128, lost: v128, n: usize): v128 {
-    return f32x4.sub(get(a, n), mean);
+/** sums[0] = Σ (x − mean), sums[1] = Σ (x − mean)², in one pass */
+function sumDeviations(sums: usize, x: usize, cols: i32, mean: f32): void {
+  const means = f32x4.splat(mean);
+  let s0 = f32x4.splat(0);
+  let s1 = s0;
+  let s2 = s0;
+  let s3 = s0;
+  let q0 = s0;
+  let q1 = s0;
+  let q2 = s0;
+  let q3 = s0;
+  let left = <usize>cols;
+  for (; left >= 16; left -= 16) {
+    const a = f32x4.sub(v128.load(x), means);
+    const b = f32x4.sub(v128.load(x, 16), means);
+    const c = f32x4.sub(v128.load(x, 32), means);
+    const d = f32x4.sub(v128.load(x, 48), means);
+    s0 = f32x4.add(s0, a);
+    s1 = f32x4.add(s1, b);
+    s2 = f32x4.add(s2, c);
+    s3 = f32x4.add(s3, d);
+    q0 = madd(a, a, q0);
+    q1 = madd(b, b, q1);
+    q2 = madd(c, c, q2);
+    q3 = madd(d, d, q3);
+    x += 64;
   }
-}
-
-@final
-class SquaredDeviation {
-  @inline
-  at(a: usize, b: usize, c: usize, mean: v128, lost: v128, n: usize): v128 {
-    const d = centered(get(a, n), mean, lost);
-    return f32x4.mul(d, d);
+  for (; left >= 4; left -= 4) {
+    const a = f32x4.sub(v128.load(x), means);
+    s0 = f32x4.add(s0, a);
+    q0 = madd(a, a, q0);
+    x += 16;
   }
+  if (left) {
+    const a = firstLanes(f32x4.sub(loadTail(x, left), means), left);
+    s1 = f32x4.add(s1, a);
+    q1 = madd(a, a, q1);
+  }
+  store<f32>(sums, sumLanes(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3))));
+  store<f32>(sums, sumLanes(f32x4.add(f32x4.add(q0, q1), f32x4.add(q2, q3))), 4);
 }
 
 /** a · (b − μ) */
