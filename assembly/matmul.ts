@@ -7,6 +7,7 @@
 import { copyStrided } from "./copy";
 import { addRows, FEW_COLUMNS, FEW_ROWS, rowByColumns, rowsByRows } from "./matvec";
 import { Codes } from "./quantDecode";
+import { rowByCodes, suitsRowByCodes } from "./quantMatvec";
 import { largeStrip, SMALL_WIDTH, STRIP_BYTES, Strip, smallStrip, WIDTH } from "./tile";
 
 /** Rows of A that stay in the second-level cache while every panel of B passes. */
@@ -236,6 +237,10 @@ function products(
       rowByColumns(c, a, b, bias, work, k, n, kc, aCol, bCol, alpha, accumulate);
       return;
     }
+  }
+  if (codes && m == 1 && aCol == 1 && bRow == 1 && suitsRowByCodes(codes, k, n)) {
+    rowByCodes(c, a, codes, bias, work, k, n, kc, alpha, accumulate);
+    return;
   }
   const mc = balanced(m, MC, 12);
   const nc = balanced(n, NC, 48);

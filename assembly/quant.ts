@@ -149,7 +149,7 @@ class Log4 {
 }
 
 /** nf4's values: NormalFloat, from the quantiles of N(0, 1). Dettmers et al. 2023, appendix E */
-export const NORMAL_FLOAT: usize = memory.data<f32>([
+const NORMAL_FLOAT: usize = memory.data<f32>([
   -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
   -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
   0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
@@ -224,20 +224,22 @@ function dynamicValue(code: i32): f32 {
   if (rank == 0) return 0;
   if (rank == 128) return 1;
   const i = 31 - clz(rank);
-  const parts = 1 << i;
-  const j = rank - parts;
-  const middle = (edge(j, parts) + edge(j + 1, parts)) / 2;
-  const value = load<f32>(POWERS + ((<usize>i) << 2)) * middle;
-  return code < 127 ? -value : value;
+  const j = rank - (1 << i);
+  const middle = (edge(j, i) + edge(j + 1, i)) / 2;
+  return copysign(load<f32>(POWERS + ((<usize>i) << 2)) * middle, <f32>(code - 127));
 }
 
 /** 10^(i − 6) */
 const POWERS: usize = memory.data<f32>([1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1]);
 
-/** Where part j of [0.1, 1] begins, counted from the nearer end. */
+/** The ends of [0.1, 1]: float32 values. */
+const ENDS: usize = memory.data<f64>([0.10000000149011612, 1]);
+
+/** Where part j of 2ⁱ equal parts of [0.1, 1] begins, counted from the nearer end; no branch, since codes are random. */
 // @ts-ignore: decorator
 @inline
-function edge(j: i32, parts: i32): f32 {
-  const step = <f64>((<f32>1 - <f32>0.1) / <f32>parts);
-  return j < (parts + 1) / 2 ? <f32>(<f64>(<f32>0.1) + step * j) : <f32>(1 - step * (parts - j));
+function edge(j: i32, i: i32): f32 {
+  const fromUpper = <i32>(2 * j >= 1 << i);
+  const length = <f64>((<f32>1 - <f32>0.1) * reinterpret<f32>((127 - i) << 23));
+  return <f32>(load<f64>(ENDS + ((<usize>fromUpper) << 3)) + length * <f64>(j - (fromUpper << i)));
 }

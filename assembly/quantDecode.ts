@@ -1,6 +1,6 @@
 /** Values from codes, in the formats that quant.ts describes. An element's value depends on its code and block alone. */
-import { INT4, INT8, LOG4, NF4, NORMAL_FLOAT, nestedScale } from "./quant";
-import { lookup } from "./simd";
+import { INT4, INT8, LOG4, NF4, nestedScale } from "./quant";
+import { highBytes, highWords, lookup, lowBytes, lowWords } from "./simd";
 
 /** Where a quantized tensor lies, and room for some of its values. */
 @unmanaged
@@ -46,83 +46,97 @@ export function dequantize(
   }
 }
 
-/** The values of codes 0 to 15 for scale 1 and zero point 0. */
+/** The values of codes 0 to 15 for scale 1 and zero point 0, by bytes: first the lowest byte of each, then the next. */
 // @ts-ignore: decorator
 @inline
-function bookOf(scheme: i32): usize {
+export function bookOf(scheme: i32): usize {
   return scheme == LOG4 ? POWERS_OF_TWO : scheme == NF4 ? NORMAL_FLOAT : WHOLE;
 }
 
-const POWERS_OF_TWO: usize = memory.data<f32>([
-  0, 0.015625, 0.03125, 0.0625, 0.125, 0.25, 0.5, 1, 0, -0.015625, -0.03125, -0.0625, -0.125, -0.25, -0.5, -1,
+// biome-ignore format: a row for each byte
+/** 0, 2⁻⁶ … 2⁰, 0, −2⁻⁶ … −2⁰ */
+const POWERS_OF_TWO: usize = memory.data<u8>([
+  0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+  0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+  0x00, 0x80, 0x00, 0x80, 0x00, 0x80, 0x00, 0x80, 0x00, 0x80, 0x00, 0x80, 0x00, 0x80, 0x00, 0x80,
+  0x00, 0x3c, 0x3d, 0x3d, 0x3e, 0x3e, 0x3f, 0x3f, 0x00, 0xbc, 0xbd, 0xbd, 0xbe, 0xbe, 0xbf, 0xbf,
 ]);
 
-const WHOLE: usize = memory.data<f32>([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+// biome-ignore format: a row for each byte
+/** The values in quant.ts */
+const NORMAL_FLOAT: usize = memory.data<u8>([
+  0x00, 0xb1, 0x30, 0xa0, 0x4d, 0x3f, 0x71, 0x00, 0xff, 0xe3, 0xdd, 0x3a, 0xb8, 0xab, 0xb3, 0x00,
+  0x00, 0x39, 0x6b, 0x32, 0xa2, 0x35, 0x78, 0x00, 0xfa, 0xca, 0x04, 0x03, 0xa4, 0x07, 0x13, 0x00,
+  0x80, 0x32, 0x06, 0xca, 0x91, 0x3d, 0xba, 0x00, 0xa2, 0x24, 0x7c, 0xad, 0xe1, 0x10, 0x39, 0x80,
+  0xbf, 0xbf, 0xbf, 0xbe, 0xbe, 0xbe, 0xbd, 0x00, 0x3d, 0x3e, 0x3e, 0x3e, 0x3e, 0x3f, 0x3f, 0x3f,
+]);
+
+// biome-ignore format: a row for each byte
+/** 0 … 15 */
+const WHOLE: usize = memory.data<u8>([
+  0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+  0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+  0x00, 0x80, 0x00, 0x40, 0x80, 0xa0, 0xc0, 0xe0, 0x00, 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70,
+  0x00, 0x3f, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x41, 0x41, 0x41, 0x41, 0x41, 0x41, 0x41, 0x41,
+]);
+
+/** Bytes are read as the highest of an int32, which takes no shift; with a scale times this the product is the same. */
+export const BYTE_UNIT: f32 = 5.9604644775390625e-8; // 2⁻²⁴
 
 /** y = scale · codes */
 function decodeBytes(y: usize, codes: usize, n: i32, scale: f32): void {
-  const scales = f32x4.splat(scale);
+  const unit = scale * BYTE_UNIT;
+  const units = f32x4.splat(unit);
+  const zero = i32x4.splat(0);
   for (; n >= 8; n -= 8) {
-    const words = v128.load8x8_s(codes);
-    v128.store(y, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(words)), scales));
-    v128.store(y, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(words)), scales), 16);
+    const words = lowBytes(zero, v128.load64_zero(codes));
+    v128.store(y, f32x4.mul(f32x4.convert_i32x4_s(lowWords(zero, words)), units));
+    v128.store(y, f32x4.mul(f32x4.convert_i32x4_s(highWords(zero, words)), units), 16);
     codes += 8;
     y += 32;
   }
-  for (; n; --n, y += 4) store<f32>(y, <f32>load<i8>(codes++) * scale);
+  for (; n; --n, y += 4) store<f32>(y, <f32>((<i32>load<u8>(codes++)) << 24) * unit);
 }
 
 /** y = scale · (book[code] − zero) for `n` codes from number `start` on */
 function decodeNibbles(y: usize, codes: usize, book: usize, start: i32, n: i32, scale: f32, zero: f32): void {
   codes += start >> 1;
   if (start & 1 && n) {
-    store<f32>(y, scale * (load<f32>(book + ((<usize>load<u8>(codes++) & 15) << 2)) - zero));
+    store<f32>(y, scale * (valueOf(book, load<u8>(codes++) & 15) - zero));
     y += 4;
     --n;
   }
   const scales = f32x4.splat(scale);
   const zeros = f32x4.splat(zero);
-  // The book by bytes: plane i has byte i of all 16 values.
-  const v0 = v128.load(book);
-  const v1 = v128.load(book, 16);
-  const v2 = v128.load(book, 32);
-  const v3 = v128.load(book, 48);
-  const low01 = v128.shuffle<u8>(v0, v1, 0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
-  const low23 = v128.shuffle<u8>(v2, v3, 0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
-  const high01 = v128.shuffle<u8>(v0, v1, 2, 6, 10, 14, 18, 22, 26, 30, 3, 7, 11, 15, 19, 23, 27, 31);
-  const high23 = v128.shuffle<u8>(v2, v3, 2, 6, 10, 14, 18, 22, 26, 30, 3, 7, 11, 15, 19, 23, 27, 31);
-  const plane0 = v128.shuffle<u64>(low01, low23, 0, 2);
-  const plane1 = v128.shuffle<u64>(low01, low23, 1, 3);
-  const plane2 = v128.shuffle<u64>(high01, high23, 0, 2);
-  const plane3 = v128.shuffle<u64>(high01, high23, 1, 3);
   for (; n >= 16; n -= 16) {
     const bytes = v128.load64_zero(codes);
-    const upper = v128.and(i16x8.shr_u(bytes, 4), i8x16.splat(15));
-    const lower = v128.and(bytes, i8x16.splat(15));
-    const each = v128.shuffle<u8>(upper, lower, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const b0 = lookup(plane0, each);
-    const b1 = lookup(plane1, each);
-    const b2 = lookup(plane2, each);
-    const b3 = lookup(plane3, each);
-    const l = v128.shuffle<u8>(b0, b1, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const h = v128.shuffle<u8>(b2, b3, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const l2 = v128.shuffle<u8>(b0, b1, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-    const h2 = v128.shuffle<u8>(b2, b3, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-    v128.store(y, scaled(v128.shuffle<u16>(l, h, 0, 8, 1, 9, 2, 10, 3, 11), zeros, scales));
-    v128.store(y, scaled(v128.shuffle<u16>(l, h, 4, 12, 5, 13, 6, 14, 7, 15), zeros, scales), 16);
-    v128.store(y, scaled(v128.shuffle<u16>(l2, h2, 0, 8, 1, 9, 2, 10, 3, 11), zeros, scales), 32);
-    v128.store(y, scaled(v128.shuffle<u16>(l2, h2, 4, 12, 5, 13, 6, 14, 7, 15), zeros, scales), 48);
+    const mask = i8x16.splat(15);
+    const each = lowBytes(v128.and(i16x8.shr_u(bytes, 4), mask), v128.and(bytes, mask));
+    const b0 = lookup(v128.load(book), each);
+    const b1 = lookup(v128.load(book, 16), each);
+    const b2 = lookup(v128.load(book, 32), each);
+    const b3 = lookup(v128.load(book, 48), each);
+    const l = lowBytes(b0, b1);
+    const h = lowBytes(b2, b3);
+    v128.store(y, f32x4.mul(scales, f32x4.sub(lowWords(l, h), zeros)));
+    v128.store(y, f32x4.mul(scales, f32x4.sub(highWords(l, h), zeros)), 16);
+    const l2 = highBytes(b0, b1);
+    const h2 = highBytes(b2, b3);
+    v128.store(y, f32x4.mul(scales, f32x4.sub(lowWords(l2, h2), zeros)), 32);
+    v128.store(y, f32x4.mul(scales, f32x4.sub(highWords(l2, h2), zeros)), 48);
     codes += 8;
     y += 64;
   }
   for (let i = 0; i < n; ++i) {
     const code = (load<u8>(codes + (i >> 1)) >> (i & 1 ? 0 : 4)) & 15;
-    store<f32>(y + ((<usize>i) << 2), scale * (load<f32>(book + ((<usize>code) << 2)) - zero));
+    store<f32>(y + ((<usize>i) << 2), scale * (valueOf(book, code) - zero));
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function scaled(v: v128, zeros: v128, scales: v128): v128 {
-  return f32x4.mul(scales, f32x4.sub(v, zeros));
+function valueOf(book: usize, code: usize): f32 {
+  const at = book + code;
+  const low = ((<u32>load<u8>(at, 16)) << 8) | load<u8>(at);
+  return reinterpret<f32>(((<u32>load<u8>(at, 48)) << 24) | ((<u32>load<u8>(at, 32)) << 16) | low);
 }

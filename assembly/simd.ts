@@ -24,6 +24,34 @@ export function lookup(table: v128, indices: v128): v128 {
   return v128.swizzle(table, indices);
 }
 
+/** The first eight bytes of `a` and `b`, by turns. */
+// @ts-ignore: decorator
+@inline
+export function lowBytes(a: v128, b: v128): v128 {
+  return v128.shuffle<u8>(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+/** The last eight. */
+// @ts-ignore: decorator
+@inline
+export function highBytes(a: v128, b: v128): v128 {
+  return v128.shuffle<u8>(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+/** The first four 16-bit words of `a` and `b`, by turns. */
+// @ts-ignore: decorator
+@inline
+export function lowWords(a: v128, b: v128): v128 {
+  return v128.shuffle<u16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+
+/** The last four. */
+// @ts-ignore: decorator
+@inline
+export function highWords(a: v128, b: v128): v128 {
+  return v128.shuffle<u16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
 /** The first `n` (1 to 3) floats at `x`; the other lanes are 0. */
 // @ts-ignore: decorator
 @inline

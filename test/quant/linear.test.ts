@@ -7,6 +7,10 @@ const schemes = [quant.log4, quant.int8, quant.nf4, quant.int4];
 const sizes = [
   [1, 1, 1],
   [1, 5, 3],
+  [1, 64, 64],
+  [1, 72, 9],
+  [1, 1160, 12], // in blocks of k that are no multiples of 8
+  [1, 2048, 19],
   [2, 64, 64],
   [3, 7, 17],
   [4, 65, 33],
@@ -54,9 +58,9 @@ describe.each(schemes)("$name", (scheme) => {
   });
 
   test("a row's bits do not depend on the rows beside it", () => {
-    const layer = layerOf(500, 70, scheme);
+    const layer = layerOf(496, 70, scheme);
     scope(() => {
-      const x = randn([130, 500]);
+      const x = randn([130, 496]);
       const all = layer.forward(x);
       for (const [from, rows] of [
         [0, 1],
