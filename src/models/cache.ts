@@ -1,4 +1,5 @@
 import { copyInto } from "../copy.js";
+import { ShapeError, showShape } from "../errors.js";
 import { isRecording } from "../graph.js";
 import { narrow } from "../ops/view.js";
 import { keep } from "../scope.js";
@@ -29,7 +30,9 @@ export class KeyValueCache {
       );
     }
     const added = keys.shape[2];
-    const layer = this.layers[i] ?? {
+    const present: Layer | undefined = this.layers[i];
+    if (present) checkFits(present, keys);
+    const layer = present ?? {
       keys: this.room(keys, this.capacity),
       values: this.room(values, this.capacity),
       length: 0,
@@ -65,4 +68,13 @@ export class KeyValueCache {
     old.dispose();
     return larger;
   }
+}
+
+/** The batch, the heads and their width stay what they were. */
+function checkFits({ keys: before }: Layer, keys: Tensor): void {
+  const [B, heads, , D] = before.shape;
+  if (keys.shape[0] === B && keys.shape[1] === heads && keys.shape[3] === D) return;
+  throw new ShapeError(
+    `KeyValueCache: keys and values must be [${B}, ${heads}, tokens, ${D}] as those before, got ${showShape(keys.shape)}`,
+  );
 }

@@ -1,4 +1,5 @@
 /** Text generation with a key-value cache. */
+import { checkOptions } from "../errors.js";
 import { noGrad } from "../graph.js";
 import { inMode } from "../nn/mode.js";
 import { tensor } from "../ops/create.js";
@@ -26,7 +27,7 @@ export async function generate(
   options: GenerateOptions = {},
 ): Promise<number[]> {
   const { maxNewTokens = 20, stop = [], seed = 0, onToken, signal } = options;
-  checkOptions(ids, options);
+  checkGenerateOptions(ids, options);
   checkLength(model, ids.length + maxNewTokens);
   const tokens = Array.from(ids);
   const random = new RandomStream(seed);
@@ -70,7 +71,20 @@ function checkLength(model: CausalLanguageModel, tokens: number): void {
   console.warn(`${rule}; what comes after so many may make no sense`);
 }
 
-function checkOptions(ids: ArrayLike<number>, options: GenerateOptions): void {
+const known: Record<keyof GenerateOptions, true> = {
+  maxNewTokens: true,
+  temperature: true,
+  topK: true,
+  topP: true,
+  repetitionPenalty: true,
+  stop: true,
+  seed: true,
+  onToken: true,
+  signal: true,
+};
+
+function checkGenerateOptions(ids: ArrayLike<number>, options: GenerateOptions): void {
+  checkOptions("generate", options, Object.keys(known));
   const { maxNewTokens = 20, temperature = 0, topK = 1, topP = 1, repetitionPenalty = 1 } = options;
   const check = (holds: boolean, rule: string, got: unknown) => {
     if (!holds) throw new Error(`generate: ${rule}, got ${got}`);

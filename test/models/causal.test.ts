@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { F, memoryStats, models, noGrad, scope, type Tensor, tensor } from "../../src/index.js";
 import golden from "../golden/causal.json" with { type: "json" };
 import { expectClose } from "../support/checkOp.js";
@@ -101,7 +101,7 @@ for (const [name, which] of Object.entries(all)) {
 }
 
 describe("causal language models", () => {
-  const { gpt2 } = all;
+  const { gpt2, qwen2, mistral } = all;
 
   test("logits of the last tokens alone are those of the whole", () =>
     withModel(gpt2, (model) =>
@@ -131,5 +131,99 @@ describe("causal language models", () => {
         const [a, b] = [model.forward(int(golden.ids)).data(), model.forward(int(golden.ids)).data()];
         expect([...a]).not.toEqual([...b]);
       }),
+    ));
+
+  test("GPT-2 has no positions beyond its last: more tokens are an error before any work", () =>
+    withModel(gpt2, async (model) => {
+      const prompt = new Int32Array(20).fill(3);
+      const seen: number[] = [];
+      await expect(model.generate(prompt, { maxNewTokens: 6, onToken: (id) => seen.push(id) })).rejects.toThrow(
+        "generate: prompt and maxNewTokens must fit config.n_positions, which is 24, got 26 tokens",
+      );
+      expect(seen).toEqual([]);
+      // the last token is not computed with
+      expect((await model.generate(prompt, { maxNewTokens: 5, stop: [] })).length).toBe(25);
+    }));
+
+  test("Llama goes on beyond its longest text, with a warning", async () => {
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const model = await load(mistral, { max_position_embeddings: 6 });
+    expect((await model.generate([3, 4, 5], { maxNewTokens: 6, stop: [] })).length).toBe(9);
+    expect(warn.mock.calls).toEqual([
+      [
+        expect.stringMatching(
+          /^generate: prompt and maxNewTokens must fit config\.max_position_embeddings, which is 6, got 9/,
+        ),
+      ],
+    ]);
+    warn.mockRestore();
+    model.dispose();
+  });
+
+  test("a sliding window is an error where it would change the result, and only there", async () => {
+    const ids = int([[3, 4, 5, 6, 7]]);
+    for (const changes of [
+      { ...mistral.config, sliding_window: 4 },
+      { ...qwen2.config, use_sliding_window: true, max_window_layers: 1 },
+    ]) {
+      const which = changes.model_type === "mistral" ? mistral : qwen2;
+      const model = await load(which, changes);
+      const error = /texts must not be longer than config\.sliding_window, which is 4, in this version, got 5 tokens/;
+      scope(() => {
+        expect(() => model.forward(ids)).toThrow(error);
+        expect(model.forward(F.narrow(ids, 1, 0, 4)).shape).toEqual([1, 4, 14]);
+      });
+      await expect(model.generate([3, 4], { maxNewTokens: 4 })).rejects.toThrow(/must fit config\.sliding_window/);
+      model.dispose();
+    }
+    const model = await load(qwen2, { use_sliding_window: true, max_window_layers: 2 });
+    scope(() => expect(model.forward(ids).shape).toEqual([1, 5, 14]));
+    model.dispose();
+    ids.dispose();
+  });
+
+  test("options of generation are checked before any work", () =>
+    withModel(gpt2, async (model) => {
+      const fails = (ids: number[], options: models.GenerateOptions, error: string) =>
+        expect(model.generate(ids, options)).rejects.toThrow(error);
+      await fails([], {}, "generate: the prompt must have one token or more, got none");
+      await fails([1, 14], {}, "GPT2: token ids must be from 0 to 13, as config.vocab_size is 14, got 14");
+      await fails([1], { temperature: -1 }, "generate: temperature must be a finite number from 0, got -1");
+      await fails([1], { topK: 0 }, "generate: topK must be a whole number from 1, got 0");
+      await fails([1], { topP: 1.5 }, "generate: topP must be above 0 and up to 1, got 1.5");
+      await fails([1], { temperatur: 1 } as object, "generate: options must be");
+    }));
+
+  test("an abort ends generation after the present token", () =>
+    withModel(gpt2, async (model) => {
+      const controller = new AbortController();
+      const seen: number[] = [];
+      const onToken = (id: number) => seen.push(id) === 2 && controller.abort();
+      const ids = await model.generate([3, 4], { stop: [], signal: controller.signal, onToken: onToken as () => void });
+      expect(ids).toEqual([3, 4, ...seen]);
+      expect(seen.length).toBe(2);
+    }));
+
+  test("memory is flat over generation of any length", () =>
+    withModel(gpt2, async (model) => {
+      const run = (maxNewTokens: number) => model.generate([5], { maxNewTokens, stop: [], temperature: 1, topK: 5 });
+      for (const length of [20, 5, 20]) await run(length);
+      const { liveBytes, liveTensors, reservedBytes } = memoryStats();
+      for (const length of [7, 20, 13]) await run(length);
+      expect(memoryStats()).toMatchObject({ liveBytes, liveTensors, reservedBytes });
+    }));
+
+  test("a cache is for one batch", () =>
+    withModel(gpt2, (model) =>
+      noGrad(() =>
+        scope(() => {
+          const cache = new models.KeyValueCache();
+          model.forward(int([[3, 4]]), { cache });
+          expect(() => model.forward(int([[3], [4]]), { cache })).toThrow(
+            "KeyValueCache: keys and values must be [1, 2, tokens, 4] as those before, got [2, 2, 1, 4]",
+          );
+          cache.dispose();
+        }),
+      ),
     ));
 });

@@ -15,12 +15,14 @@ async function fails(source: models.ModelSource, error: RegExp | string, options
 }
 
 async function withModel(source: models.ModelSource, check: (model: models.GPT2) => unknown): Promise<void> {
+  const before = memoryStats();
   const model = await models.GPT2.fromPretrained(source);
   try {
     await check(model);
   } finally {
     model.dispose();
   }
+  expect(memoryStats()).toMatchObject({ liveBytes: before.liveBytes, liveTensors: before.liveTensors });
 }
 
 function serialized(state: StateDict): Uint8Array<ArrayBuffer> {
@@ -114,7 +116,7 @@ describe("fromPretrained", () => {
       const { metadata, weight_map } = JSON.parse(shards[index] as string);
       expect(metadata.total_size).toBe(model.numParameters() * 4);
       expect(Object.keys(weight_map).sort()).toEqual(
-        Object.keys(model.stateDict())
+        scope(() => Object.keys(model.stateDict()))
           .filter((key) => key !== "lm_head.weight")
           .sort(),
       );
