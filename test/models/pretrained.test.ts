@@ -261,6 +261,7 @@ describe("models", () => {
     withModel(files, (model) => {
       const text = model.toString();
       expect(text).toMatch(/^GPT2\(\n {2}\(transformer\): GPT2Model\(\n {4}\(wte\): Embedding\(14, 8\)/);
+      expect(text).toMatch(/\(h\): ModuleList\(\n {6}\(0-1\): 2 x GPT2Block\(/);
       expect(text).toMatch(/\(c_attn\): Conv1D\(in=8, out=24\)/);
     }));
 
