@@ -90,7 +90,8 @@ function match(
       // with or without the base model's name in front, whichever the model has
       const names = [key, prefix + key, ...(key.startsWith(prefix) ? [key.slice(prefix.length)] : [])];
       const name = names.find((name) => own.has(name)) ?? key;
-      found.set(found.has(name) ? key : name, { reader, key });
+      if (found.has(name)) throw new Error(`fromPretrained: the files must hold each tensor once, got ${key} again`);
+      found.set(name, { reader, key });
     }
   }
   const infos = new Map([...found].map(([name, { reader, key }]) => [name, reader.info(key)]));

@@ -40,7 +40,7 @@ export function learnedPositions(
   { positionIds, start = 0, limit, field }: { positionIds?: Tensor; start?: number; limit: number; field: string },
 ): Tensor {
   if (positionIds) checkPositionIds(model, positionIds, [B, T]);
-  const last = positionIds ? Math.max(...positionIds.data()) : start + T - 1;
+  const last = positionIds ? lastPosition(positionIds) : start + T - 1;
   if (last >= limit) {
     throw new Error(`${model}: positions must be below config.${field}, which is ${limit}, got ${last}`);
   }
@@ -56,4 +56,9 @@ export function checkPositionIds(model: string, positionIds: Tensor, shape: Shap
   }
   const negative = positionIds.data().find((position) => position < 0);
   if (negative !== undefined) throw new Error(`${model}: positionIds must be from 0, got ${negative}`);
+}
+
+/** The largest of `positionIds`. */
+export function lastPosition(positionIds: Tensor): number {
+  return positionIds.data().reduce((last, position) => Math.max(last, position), 0);
 }

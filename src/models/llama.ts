@@ -21,7 +21,7 @@ import {
   type PositionLimit,
 } from "./causal.js";
 import { checkConfig, type PretrainedConfig } from "./config.js";
-import { checkPositionIds, keyMask } from "./inputs.js";
+import { checkPositionIds, keyMask, lastPosition } from "./inputs.js";
 import type { FileLayout } from "./pretrained.js";
 import { type RopeConfig, RotaryTables, rotaryFrequencies } from "./rotary.js";
 
@@ -156,7 +156,7 @@ class LlamaModel extends Module {
 
   override forward(ids: Tensor, positionIds: Tensor | undefined, { cache, mask }: CausalContext): Tensor {
     const start = cache?.length ?? 0;
-    const length = positionIds ? Math.max(...positionIds.data()) + 1 : start + ids.shape[1];
+    const length = positionIds ? lastPosition(positionIds) + 1 : start + ids.shape[1];
     const place = positionIds ? { positions: positionIds } : { offset: start };
     const context: Context = { place, mask, cache, tables: this.rotary.forward(length) };
     let h = this.embed_tokens.forward(ids);

@@ -165,6 +165,15 @@ describe("fromPretrained", () => {
     });
   });
 
+  test("a tensor that is there twice, with and without the base model's name, is an error", () =>
+    withModel(files, async (model) => {
+      const twice = scope(() => {
+        const state = model.stateDict();
+        return serialized({ ...state, "wpe.weight": state["transformer.wpe.weight"] });
+      });
+      await fails({ ...files, "model.safetensors": twice }, "must hold each tensor once, got wpe.weight again");
+    }));
+
   test("fields that would change the results are an error that names them", async () => {
     const changed = (changes: object) => ({ ...files, "config.json": JSON.stringify({ ...config, ...changes }) });
     await fails(changed({ model_type: "bert" }), 'GPT2: config.model_type must be "gpt2", got "bert"');
