@@ -67,7 +67,7 @@ export abstract class AdaptableLayer extends Module {
     noGrad(() => scope(() => void change(this.weightMatrix())));
   }
 
-  /** A copy of the weight as it is stored. */
+  /** A copy of the weight as it is stored, which belongs to no scope. */
   saveWeight(): SavedWeight {
     const values = keep(scope(() => clone(this.weightMatrix())));
     return {

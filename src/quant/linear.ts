@@ -3,7 +3,7 @@ import { ShapeError, showShape } from "../errors.js";
 import { noGrad } from "../graph.js";
 import { AdaptableLayer, type SavedWeight } from "../nn/delta.js";
 import { Buffer, Parameter } from "../nn/parameter.js";
-import { scope } from "../scope.js";
+import { keep, scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
 import { quantizedLinear } from "./product.js";
 import { bytesOf, dequantize, type QuantizedTensor, type QuantizeOptions, quantize } from "./quantize.js";
@@ -92,7 +92,8 @@ export class QuantizedLinear extends AdaptableLayer {
 
   override saveWeight(): SavedWeight {
     const { codes, scales, extra, ...rest } = this.weight;
-    const saved = { ...rest, codes: clone(codes), scales: clone(scales), extra: extra ? clone(extra) : null };
+    const copy = (tensor: Tensor) => keep(clone(tensor));
+    const saved = { ...rest, codes: copy(codes), scales: copy(scales), extra: extra && copy(extra) };
     return {
       restore: () => copyWeight(this.weight, saved),
       dispose: () => {
