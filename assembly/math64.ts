@@ -1,5 +1,5 @@
 /**
- * exp, pow, sin and cos of two float64 lanes, within two units in the last place while results are not extreme. Neither
+ * pow, sin and cos of two float64 lanes, within two units in the last place while results are not extreme. Neither
  * madd nor anything of the engine: both variants and every runtime give the same bits. Polynomials are those of Sun's
  * fdlibm (1993). Constants are read from tables, as in math.ts.
  *
@@ -43,7 +43,7 @@ const EXP: usize = memory.data<f64>([
 ]);
 
 /** e^(x + rest), `rest` small beside x: 2ⁿ is applied in two halves, so that denormals are right. */
-export function exp(x: v128, rest: v128): v128 {
+function exp(x: v128, rest: v128): v128 {
   const a = f64x2.pmin(f64x2.pmax(x, at(EXP, 0)), at(EXP, 1));
   const rounded = muladd(a, at(EXP, 2), at(EXP, 3));
   const n = f64x2.sub(rounded, at(EXP, 3));

@@ -1,18 +1,13 @@
 /**
  * Float64 functions whose last bits are the same on every engine, unlike those of JavaScript's `Math`: for the scalars
- * that reach tensors (rotary tables, schedules, bias corrections, samplers).
+ * that reach tensors (rotary tables, schedules, bias corrections).
  */
-import { cos, exp, pow, sin } from "./math64";
+import { cos, pow, sin } from "./math64";
 
 // @ts-ignore: decorator
 @inline
 function first(v: v128): f64 {
   return f64x2.extract_lane(v, 0);
-}
-
-/** e^x */
-export function exp64(x: f64): f64 {
-  return first(exp(f64x2.splat(x), f64x2.splat(0)));
 }
 
 /** x^y */

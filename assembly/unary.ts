@@ -655,7 +655,7 @@ export function cosGrad(dx: usize, dy: usize, x: usize, n: i32): void {
 class Clamp {
   @inline
   at(x: usize, b: usize, c: usize, low: v128, high: v128, r: v128, s: v128, t: v128, n: usize): v128 {
-    return f32x4.min(f32x4.max(get(x, n), low), high);
+    return f32x4.pmin(f32x4.pmax(get(x, n), low), high);
   }
 }
 

@@ -3,7 +3,6 @@ import { kernels } from "../src/wasm/kernels.js";
 
 describe("float64 scalars", () => {
   const cases: [string, () => number, number][] = [
-    ["exp64", () => kernels.exp64(-1.5), Math.exp(-1.5)],
     ["pow64", () => kernels.pow64(10000, 2 / 64), 10000 ** (2 / 64)],
     ["sin64", () => kernels.sin64(2047.25), Math.sin(2047.25)],
     ["cos64", () => kernels.cos64(2047.25), Math.cos(2047.25)],
@@ -36,12 +35,10 @@ describe("float64 scalars", () => {
         expect([x, y, kernels.pow64(x, y)]).toEqual([x, y, isOne ? 1 : x ** y]);
       }
     }
-    expect([kernels.exp64(-Infinity), kernels.exp64(-745), kernels.exp64(Infinity)]).toEqual([0, 5e-324, Infinity]);
+    expect([kernels.pow64(2, -1074), kernels.pow64(2, -1076), kernels.pow64(2, 1024)]).toEqual([5e-324, 0, Infinity]);
   });
 
   test("the last bit is the same on every engine", () => {
-    expect(cases.map(([, value]) => value())).toEqual([
-      0.22313016014842982, 1.333521432163324, -0.8764360659222028, 0.4815182471628797,
-    ]);
+    expect(cases.map(([, value]) => value())).toEqual([1.333521432163324, -0.8764360659222028, 0.4815182471628797]);
   });
 });
