@@ -8,14 +8,15 @@ import { copyStrided } from "./copy";
 import { addRows, FEW_COLUMNS, FEW_ROWS, rowByColumns, rowsByRows } from "./matvec";
 import { Codes } from "./quantDecode";
 import { rowByCodes, suitsRowByCodes } from "./quantMatvec";
-import { largeStrip, SMALL_WIDTH, STRIP_BYTES, Strip, smallStrip, WIDTH } from "./tile";
+import { packStrips } from "./strips";
+import { largeStrip, ROWS, SMALL_WIDTH, STRIP_BYTES, Strip, smallStrip, WIDTH } from "./tile";
 
 /** Rows of A that stay in the second-level cache while every panel of B passes. */
 const MC: i32 = 192;
-/** Depth of a block: a panel of B (24 and 16 KiB) stays in the first-level cache. */
-const KC: i32 = ASC_FEATURE_RELAXED_SIMD ? 512 : 384;
-/** Columns of B that stay packed (576 and 768 KiB) while all rows of A pass. */
-const NC: i32 = 384;
+/** Depth of a block: a panel of B (24 KiB) stays in the first-level cache. */
+const KC: i32 = ASC_FEATURE_RELAXED_SIMD ? 768 : 384;
+/** Columns of B packed while all rows of A pass, so that A is packed once for that many. */
+const NC: i32 = 768;
 
 /** Columns of B packed at a time: 8 panels, while their rows are in reach. */
 const GROUP: i32 = 8 * WIDTH;
@@ -252,19 +253,22 @@ function products(
   const part = work + STRIP_BYTES;
   const blockA = part + ((<usize>(mc * WIDTH)) << 2);
   const panels = blockA + (copyA ? (<usize>(mc * kc)) << 2 : 0);
-  s.aRow = (<usize>(copyA ? kc : aRow)) << 2;
-  s.aCol = (<usize>(copyA ? 1 : aCol)) << 2;
+  s.inStrips = ASC_FEATURE_RELAXED_SIMD && copyA;
+  s.aRow = (<usize>(s.inStrips ? 1 : copyA ? kc : aRow)) << 2;
+  s.aCol = (<usize>(s.inStrips ? ROWS : copyA ? 1 : aCol)) << 2;
   for (let j0 = 0; j0 < n; j0 += nc) {
     const j1 = min(j0 + nc, n);
     for (let p0 = 0; p0 == 0 || p0 < k; p0 += kc) {
       const depth = min(kc, k - p0);
       s.depth = depth;
+      s.aTile = <usize>ROWS * (s.inStrips ? (<usize>depth) << 2 : s.aRow);
       for (let t = 0; t < batch; ++t) {
         for (let i0 = 0; i0 < m; i0 += mc) {
           const rows = min(mc, m - i0);
           let from = a + ((<usize>t * <usize>aBatch + <usize>i0 * <usize>aRow + <usize>p0 * <usize>aCol) << 2);
           if (copyA) {
-            copyStrided(blockA, from, rows, depth, kc, 1, aRow, aCol);
+            if (s.inStrips) packStrips(blockA, from, rows, depth, (<usize>aRow) << 2, (<usize>aCol) << 2);
+            else copyStrided(blockA, from, rows, depth, kc, 1, aRow, aCol);
             from = blockA;
           }
           for (let j = j0; j < j1; ) {

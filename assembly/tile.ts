@@ -9,7 +9,7 @@ import { madd } from "./simd";
  * the 15 registers of V8 11.3 (6×8 and 3×12 spill: 78 % of the ceiling). With FMA 6×8, whose 12 accumulators hide the
  * latency of 4 in two units (97 %; 9 or 8 accumulators 85 to 95 %).
  */
-const ROWS: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 2;
+export const ROWS: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 2;
 const VECTORS: i32 = ASC_FEATURE_RELAXED_SIMD ? 2 : 4;
 export const WIDTH: i32 = VECTORS * 4;
 /** The small tile, for last columns, narrow products and, with FMA, last rows: 4×8. */
@@ -22,6 +22,10 @@ export class Strip {
   cRow: usize;
   aRow: usize;
   aCol: usize;
+  /** From the rows of one large tile to the next's. */
+  aTile: usize;
+  /** Whether A comes from `packStrips`. */
+  inStrips: bool;
   bRow: usize;
   depth: i32;
   alpha: f32;
@@ -149,6 +153,64 @@ function largeTile(s: Strip, a: usize, panel: usize, m: i32): void {
   tile(ROWS, VECTORS, s, a, panel, m);
 }
 
+/**
+ * `largeTile` with FMA for rows that `packStrips` laid side by side: one address in place of six. It must be called
+ * twice, or the optimizer inlines it where V8 spills.
+ */
+function stripTile(s: Strip, a: usize, b: usize): void {
+  let x00 = f32x4.splat(0),
+    x01 = f32x4.splat(0),
+    x10 = f32x4.splat(0),
+    x11 = f32x4.splat(0),
+    x20 = f32x4.splat(0),
+    x21 = f32x4.splat(0);
+  let x30 = f32x4.splat(0),
+    x31 = f32x4.splat(0),
+    x40 = f32x4.splat(0),
+    x41 = f32x4.splat(0),
+    x50 = f32x4.splat(0),
+    x51 = f32x4.splat(0);
+  const bRow = s.bRow;
+  const end = a + <usize>s.depth * 24;
+  while (a != end) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    const y0 = v128.load32_splat(a);
+    x00 = madd(y0, b0, x00);
+    x01 = madd(y0, b1, x01);
+    const y1 = v128.load32_splat(a, 4);
+    x10 = madd(y1, b0, x10);
+    x11 = madd(y1, b1, x11);
+    const y2 = v128.load32_splat(a, 8);
+    x20 = madd(y2, b0, x20);
+    x21 = madd(y2, b1, x21);
+    const y3 = v128.load32_splat(a, 12);
+    x30 = madd(y3, b0, x30);
+    x31 = madd(y3, b1, x31);
+    const y4 = v128.load32_splat(a, 16);
+    x40 = madd(y4, b0, x40);
+    x41 = madd(y4, b1, x41);
+    const y5 = v128.load32_splat(a, 20);
+    x50 = madd(y5, b0, x50);
+    x51 = madd(y5, b1, x51);
+    a += 24;
+    b += bRow;
+  }
+  const sums = sumsOf(s);
+  v128.store(sums, x00);
+  v128.store(sums, x01, 16);
+  v128.store(sums, x10, 32);
+  v128.store(sums, x11, 48);
+  v128.store(sums, x20, 64);
+  v128.store(sums, x21, 80);
+  v128.store(sums, x30, 96);
+  v128.store(sums, x31, 112);
+  v128.store(sums, x40, 128);
+  v128.store(sums, x41, 144);
+  v128.store(sums, x50, 160);
+  v128.store(sums, x51, 176);
+}
+
 function smallTile(s: Strip, a: usize, panel: usize, m: i32): void {
   tile(SMALL_ROWS, 2, s, a, panel, m);
 }
@@ -194,16 +256,18 @@ function storeRow(vectors: i32, c: usize, sums: usize, alpha: v128, keep: bool):
 
 /** C = (keep ? C : 0) + α·A·B for `m` rows and a panel as wide as the large tile. */
 export function largeStrip(s: Strip, c: usize, a: usize, panel: usize, m: i32): void {
-  for (; m >= ROWS && !isForSmall(m); m -= ROWS) {
-    largeTile(s, a, panel, ROWS);
+  for (; m >= ROWS && !isForSmall(s, m); m -= ROWS) {
+    if (ASC_FEATURE_RELAXED_SIMD && s.inStrips) stripTile(s, a, panel);
+    else largeTile(s, a, panel, ROWS);
     storeTile(ROWS, VECTORS, s, c, ROWS);
-    a += <usize>ROWS * s.aRow;
+    a += s.aTile;
     c += <usize>ROWS * s.cRow;
   }
-  if (isForSmall(m)) {
+  if (isForSmall(s, m)) {
     smallStrip(s, c, a, panel, m);
   } else if (m) {
-    largeTile(s, a, panel, m);
+    if (ASC_FEATURE_RELAXED_SIMD && s.inStrips) stripTile(s, a, panel);
+    else largeTile(s, a, panel, m);
     storeTile(ROWS, VECTORS, s, c, m);
   }
 }
@@ -211,8 +275,8 @@ export function largeStrip(s: Strip, c: usize, a: usize, panel: usize, m: i32): 
 /** Rows that take fewer products by 4×8 tiles than by 6×8. */
 // @ts-ignore: decorator
 @inline
-function isForSmall(m: i32): bool {
-  return ASC_FEATURE_RELAXED_SIMD && (m <= 4 || m == 7 || m == 8);
+function isForSmall(s: Strip, m: i32): bool {
+  return ASC_FEATURE_RELAXED_SIMD && (m <= 4 || (!s.inStrips && (m == 7 || m == 8)));
 }
 
 /** The same for a panel as wide as the small tile. */
