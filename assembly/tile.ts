@@ -36,6 +36,10 @@ export class Strip {
 /** Bytes for a strip and behind it, from the 64th, the sums of one tile. */
 export const STRIP_BYTES: usize = 256;
 
+/** Bytes of a row of sums. */
+const SUM_ROW: usize = (<usize>WIDTH) << 2;
+const SMALL_SUM_ROW: usize = (<usize>SMALL_WIDTH) << 2;
+
 // @ts-ignore: decorator
 @inline
 function sumsOf(s: Strip): usize {
@@ -43,12 +47,12 @@ function sumsOf(s: Strip): usize {
 }
 
 /**
- * sums[r, j] = Σₚ a[r, p]·panel[p, j]; rows beyond m repeat the last. A function of its own that stores nothing but the
+ * y[r, j] = Σₚ a[r, p]·panel[p, j]; rows beyond m repeat the last. A function of its own that stores nothing but the
  * sums: V8 11.3 then loads operands where they are used, else all of them first, and spills.
  */
 // @ts-ignore: decorator
 @inline
-function tile(rows: i32, vectors: i32, s: Strip, a: usize, panel: usize, m: i32): void {
+function tile(rows: i32, vectors: i32, s: Strip, y: usize, yRow: usize, a: usize, panel: usize, m: i32): void {
   const aRow = s.aRow;
   const aCol = s.aCol;
   const bRow = s.bRow;
@@ -123,41 +127,46 @@ function tile(rows: i32, vectors: i32, s: Strip, a: usize, panel: usize, m: i32)
     }
     b += bRow;
   }
-  const sums = sumsOf(s);
-  v128.store(sums, x00);
-  v128.store(sums, x01, 16);
+  v128.store(y, x00);
+  v128.store(y, x01, 16);
   if (vectors > 2) {
-    v128.store(sums, x02, 32);
-    v128.store(sums, x03, 48);
-    v128.store(sums, x10, 64);
-    v128.store(sums, x11, 80);
-    v128.store(sums, x12, 96);
-    v128.store(sums, x13, 112);
-  } else {
-    v128.store(sums, x10, 32);
-    v128.store(sums, x11, 48);
-    v128.store(sums, x20, 64);
-    v128.store(sums, x21, 80);
-    v128.store(sums, x30, 96);
-    v128.store(sums, x31, 112);
+    v128.store(y, x02, 32);
+    v128.store(y, x03, 48);
+  }
+  y += yRow;
+  v128.store(y, x10);
+  v128.store(y, x11, 16);
+  if (vectors > 2) {
+    v128.store(y, x12, 32);
+    v128.store(y, x13, 48);
+  }
+  if (rows > 2) {
+    y += yRow;
+    v128.store(y, x20);
+    v128.store(y, x21, 16);
+    y += yRow;
+    v128.store(y, x30);
+    v128.store(y, x31, 16);
   }
   if (rows > 4) {
-    v128.store(sums, x40, 128);
-    v128.store(sums, x41, 144);
-    v128.store(sums, x50, 160);
-    v128.store(sums, x51, 176);
+    y += yRow;
+    v128.store(y, x40);
+    v128.store(y, x41, 16);
+    y += yRow;
+    v128.store(y, x50);
+    v128.store(y, x51, 16);
   }
 }
 
-function largeTile(s: Strip, a: usize, panel: usize, m: i32): void {
-  tile(ROWS, VECTORS, s, a, panel, m);
+function largeTile(s: Strip, y: usize, yRow: usize, a: usize, panel: usize, m: i32): void {
+  tile(ROWS, VECTORS, s, y, yRow, a, panel, m);
 }
 
 /**
  * `largeTile` with FMA for rows that `packStrips` laid side by side: one address in place of six. It must be called
  * twice, or the optimizer inlines it where V8 spills.
  */
-function stripTile(s: Strip, a: usize, b: usize): void {
+function stripTile(s: Strip, y: usize, yRow: usize, a: usize, b: usize): void {
   let x00 = f32x4.splat(0),
     x01 = f32x4.splat(0),
     x10 = f32x4.splat(0),
@@ -196,23 +205,27 @@ function stripTile(s: Strip, a: usize, b: usize): void {
     a += 24;
     b += bRow;
   }
-  const sums = sumsOf(s);
-  v128.store(sums, x00);
-  v128.store(sums, x01, 16);
-  v128.store(sums, x10, 32);
-  v128.store(sums, x11, 48);
-  v128.store(sums, x20, 64);
-  v128.store(sums, x21, 80);
-  v128.store(sums, x30, 96);
-  v128.store(sums, x31, 112);
-  v128.store(sums, x40, 128);
-  v128.store(sums, x41, 144);
-  v128.store(sums, x50, 160);
-  v128.store(sums, x51, 176);
+  v128.store(y, x00);
+  v128.store(y, x01, 16);
+  y += yRow;
+  v128.store(y, x10);
+  v128.store(y, x11, 16);
+  y += yRow;
+  v128.store(y, x20);
+  v128.store(y, x21, 16);
+  y += yRow;
+  v128.store(y, x30);
+  v128.store(y, x31, 16);
+  y += yRow;
+  v128.store(y, x40);
+  v128.store(y, x41, 16);
+  y += yRow;
+  v128.store(y, x50);
+  v128.store(y, x51, 16);
 }
 
-function smallTile(s: Strip, a: usize, panel: usize, m: i32): void {
-  tile(SMALL_ROWS, 2, s, a, panel, m);
+function smallTile(s: Strip, y: usize, yRow: usize, a: usize, panel: usize, m: i32): void {
+  tile(SMALL_ROWS, 2, s, y, yRow, a, panel, m);
 }
 
 /** c = (keep ? c : 0) + α·sums for the first `m` rows of a tile. */
@@ -254,20 +267,31 @@ function storeRow(vectors: i32, c: usize, sums: usize, alpha: v128, keep: bool):
   }
 }
 
+/** Whether C is the sums as they are, so that a whole tile of them needs no second step. */
+// @ts-ignore: decorator
+@inline
+function isPlain(s: Strip): bool {
+  return !s.keep && s.alpha == 1;
+}
+
 /** C = (keep ? C : 0) + α·A·B for `m` rows and a panel as wide as the large tile. */
 export function largeStrip(s: Strip, c: usize, a: usize, panel: usize, m: i32): void {
+  const sums = sumsOf(s);
+  const plain = isPlain(s);
   for (; m >= ROWS && !isForSmall(s, m); m -= ROWS) {
-    if (ASC_FEATURE_RELAXED_SIMD && s.inStrips) stripTile(s, a, panel);
-    else largeTile(s, a, panel, ROWS);
-    storeTile(ROWS, VECTORS, s, c, ROWS);
+    const y = plain ? c : sums;
+    const yRow = plain ? s.cRow : SUM_ROW;
+    if (ASC_FEATURE_RELAXED_SIMD && s.inStrips) stripTile(s, y, yRow, a, panel);
+    else largeTile(s, y, yRow, a, panel, ROWS);
+    if (!plain) storeTile(ROWS, VECTORS, s, c, ROWS);
     a += s.aTile;
     c += <usize>ROWS * s.cRow;
   }
   if (isForSmall(s, m)) {
     smallStrip(s, c, a, panel, m);
   } else if (m) {
-    if (ASC_FEATURE_RELAXED_SIMD && s.inStrips) stripTile(s, a, panel);
-    else largeTile(s, a, panel, m);
+    if (ASC_FEATURE_RELAXED_SIMD && s.inStrips) stripTile(s, sums, SUM_ROW, a, panel);
+    else largeTile(s, sums, SUM_ROW, a, panel, m);
     storeTile(ROWS, VECTORS, s, c, m);
   }
 }
@@ -281,14 +305,16 @@ function isForSmall(s: Strip, m: i32): bool {
 
 /** The same for a panel as wide as the small tile. */
 export function smallStrip(s: Strip, c: usize, a: usize, panel: usize, m: i32): void {
+  const sums = sumsOf(s);
+  const plain = isPlain(s);
   for (; m >= SMALL_ROWS; m -= SMALL_ROWS) {
-    smallTile(s, a, panel, SMALL_ROWS);
-    storeTile(SMALL_ROWS, 2, s, c, SMALL_ROWS);
+    smallTile(s, plain ? c : sums, plain ? s.cRow : SMALL_SUM_ROW, a, panel, SMALL_ROWS);
+    if (!plain) storeTile(SMALL_ROWS, 2, s, c, SMALL_ROWS);
     a += <usize>SMALL_ROWS * s.aRow;
     c += <usize>SMALL_ROWS * s.cRow;
   }
   if (m) {
-    smallTile(s, a, panel, m);
+    smallTile(s, sums, SMALL_SUM_ROW, a, panel, m);
     storeTile(SMALL_ROWS, 2, s, c, m);
   }
 }
