@@ -290,13 +290,15 @@ function products(
               s.bRow = (<usize>width) << 2;
             }
             let keep = p0 > 0 || accumulate;
-            if (bias && p0 == 0) {
-              addRows(to, bias + ((<usize>j) << 2), rows, cols, (<usize>cRow) << 2, 0, 1, keep);
+            const offset = bias && p0 == 0 ? bias + ((<usize>j) << 2) : 0;
+            if (offset && (keep || !whole)) {
+              addRows(to, offset, rows, cols, (<usize>cRow) << 2, 0, 1, keep);
               keep = true;
             }
             s.cRow = (<usize>(whole ? cRow : width)) << 2;
             s.alpha = whole ? alpha : 1;
-            s.keep = whole && keep;
+            s.base = whole ? (keep ? to : offset) : 0;
+            s.baseRow = whole && keep ? s.cRow : 0;
             if (width == WIDTH) largeStrip(s, whole ? to : part, from, panel, rows);
             else smallStrip(s, whole ? to : part, from, panel, rows);
             if (!whole) addRows(to, part, rows, cols, (<usize>cRow) << 2, (<usize>width) << 2, alpha, keep);

@@ -29,8 +29,9 @@ export class Strip {
   bRow: usize;
   depth: i32;
   alpha: f32;
-  /** Whether C is added to. */
-  keep: bool;
+  /** What is added to the products: C itself, or a bias, whose rows are 0 bytes apart; 0 for nothing. */
+  base: usize;
+  baseRow: usize;
 }
 
 /** Bytes for a strip and behind it, from the 64th, the sums of one tile. */
@@ -228,35 +229,36 @@ function smallTile(s: Strip, y: usize, yRow: usize, a: usize, panel: usize, m: i
   tile(SMALL_ROWS, 2, s, y, yRow, a, panel, m);
 }
 
-/** c = (keep ? c : 0) + α·sums for the first `m` rows of a tile. */
+/** c = base + α·sums for the first `m` rows of a tile. */
 // @ts-ignore: decorator
 @inline
-function storeTile(rows: i32, vectors: i32, s: Strip, c: usize, m: i32): void {
+function storeTile(rows: i32, vectors: i32, s: Strip, c: usize, base: usize, m: i32): void {
   const alpha = f32x4.splat(s.alpha);
-  const keep = s.keep;
   const sums = sumsOf(s);
   const row = (<usize>vectors) << 4;
-  storeRow(vectors, c, sums, alpha, keep);
-  if (m > 1) storeRow(vectors, (c += s.cRow), sums + row, alpha, keep);
-  if (rows > 2 && m > 2) storeRow(vectors, (c += s.cRow), sums + 2 * row, alpha, keep);
-  if (rows > 2 && m > 3) storeRow(vectors, (c += s.cRow), sums + 3 * row, alpha, keep);
-  if (rows > 4 && m > 4) storeRow(vectors, (c += s.cRow), sums + 4 * row, alpha, keep);
-  if (rows > 4 && m > 5) storeRow(vectors, (c += s.cRow), sums + 5 * row, alpha, keep);
+  const cRow = s.cRow;
+  const baseRow = s.baseRow;
+  storeRow(vectors, c, base, sums, alpha);
+  if (m > 1) storeRow(vectors, (c += cRow), (base += baseRow), sums + row, alpha);
+  if (rows > 2 && m > 2) storeRow(vectors, (c += cRow), (base += baseRow), sums + 2 * row, alpha);
+  if (rows > 2 && m > 3) storeRow(vectors, (c += cRow), (base += baseRow), sums + 3 * row, alpha);
+  if (rows > 4 && m > 4) storeRow(vectors, (c += cRow), (base += baseRow), sums + 4 * row, alpha);
+  if (rows > 4 && m > 5) storeRow(vectors, (c += cRow), (base += baseRow), sums + 5 * row, alpha);
 }
 
 // @ts-ignore: decorator
 @inline
-function storeRow(vectors: i32, c: usize, sums: usize, alpha: v128, keep: bool): void {
+function storeRow(vectors: i32, c: usize, base: usize, sums: usize, alpha: v128): void {
   let x0 = f32x4.mul(alpha, v128.load(sums));
   let x1 = f32x4.mul(alpha, v128.load(sums, 16));
   let x2 = f32x4.mul(alpha, v128.load(sums, 32));
   let x3 = f32x4.mul(alpha, v128.load(sums, 48));
-  if (keep) {
-    x0 = f32x4.add(v128.load(c), x0);
-    x1 = f32x4.add(v128.load(c, 16), x1);
+  if (base) {
+    x0 = f32x4.add(v128.load(base), x0);
+    x1 = f32x4.add(v128.load(base, 16), x1);
     if (vectors > 2) {
-      x2 = f32x4.add(v128.load(c, 32), x2);
-      x3 = f32x4.add(v128.load(c, 48), x3);
+      x2 = f32x4.add(v128.load(base, 32), x2);
+      x3 = f32x4.add(v128.load(base, 48), x3);
     }
   }
   v128.store(c, x0);
@@ -271,28 +273,31 @@ function storeRow(vectors: i32, c: usize, sums: usize, alpha: v128, keep: bool):
 // @ts-ignore: decorator
 @inline
 function isPlain(s: Strip): bool {
-  return !s.keep && s.alpha == 1;
+  return !s.base && s.alpha == 1;
 }
 
-/** C = (keep ? C : 0) + α·A·B for `m` rows and a panel as wide as the large tile. */
+/** C = base + α·A·B for `m` rows and a panel as wide as the large tile. */
 export function largeStrip(s: Strip, c: usize, a: usize, panel: usize, m: i32): void {
   const sums = sumsOf(s);
   const plain = isPlain(s);
+  let base = s.base;
   for (; m >= ROWS && !isForSmall(s, m); m -= ROWS) {
     const y = plain ? c : sums;
     const yRow = plain ? s.cRow : SUM_ROW;
     if (ASC_FEATURE_RELAXED_SIMD && s.inStrips) stripTile(s, y, yRow, a, panel);
     else largeTile(s, y, yRow, a, panel, ROWS);
-    if (!plain) storeTile(ROWS, VECTORS, s, c, ROWS);
+    if (!plain) storeTile(ROWS, VECTORS, s, c, base, ROWS);
     a += s.aTile;
+    base += <usize>ROWS * s.baseRow;
     c += <usize>ROWS * s.cRow;
   }
   if (isForSmall(s, m)) {
+    s.base = base;
     smallStrip(s, c, a, panel, m);
   } else if (m) {
     if (ASC_FEATURE_RELAXED_SIMD && s.inStrips) stripTile(s, sums, SUM_ROW, a, panel);
     else largeTile(s, sums, SUM_ROW, a, panel, m);
-    storeTile(ROWS, VECTORS, s, c, m);
+    storeTile(ROWS, VECTORS, s, c, base, m);
   }
 }
 
@@ -307,14 +312,16 @@ function isForSmall(s: Strip, m: i32): bool {
 export function smallStrip(s: Strip, c: usize, a: usize, panel: usize, m: i32): void {
   const sums = sumsOf(s);
   const plain = isPlain(s);
+  let base = s.base;
   for (; m >= SMALL_ROWS; m -= SMALL_ROWS) {
     smallTile(s, plain ? c : sums, plain ? s.cRow : SMALL_SUM_ROW, a, panel, SMALL_ROWS);
-    if (!plain) storeTile(SMALL_ROWS, 2, s, c, SMALL_ROWS);
+    if (!plain) storeTile(SMALL_ROWS, 2, s, c, base, SMALL_ROWS);
+    base += <usize>SMALL_ROWS * s.baseRow;
     a += <usize>SMALL_ROWS * s.aRow;
     c += <usize>SMALL_ROWS * s.cRow;
   }
   if (m) {
     smallTile(s, sums, SMALL_SUM_ROW, a, panel, m);
-    storeTile(SMALL_ROWS, 2, s, c, m);
+    storeTile(SMALL_ROWS, 2, s, c, base, m);
   }
 }
