@@ -54,7 +54,7 @@ export class QuantizedLinear extends AdaptableLayer {
       scope(() => {
         const weight = quantize(layer.weightMatrix(), scheme, options);
         const bias = layer.bias ? clone(layer.bias).requiresGrad_(layer.bias.requiresGrad) : null;
-        return new QuantizedLinear(weight, bias, { fanInFanOut: layer.fanInFanOut });
+        return new QuantizedLinear(weight, bias, { fanInFanOut: layer.fanInFanOut }).train(layer.training);
       }),
     );
   }
