@@ -79,7 +79,7 @@ export async function ceiling(variant: Variant): Promise<{ run: () => void; flop
 
 /** Starts the kernels, of the variant asked for, and says on what they run. */
 export async function start(simd: SimdOption = "auto"): Promise<Variant> {
-  const { variant } = await init({ simd });
+  const { variant } = await init({ simd, threads: 1 });
   console.log(
     `${cpus()[0].model}, Node ${process.versions.node}, V8 ${process.versions.v8}, variant ${variant}, 1 thread`,
   );

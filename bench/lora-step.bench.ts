@@ -21,7 +21,7 @@ if (!existsSync(modelDir)) {
   process.exit(0);
 }
 
-const { variant } = await init();
+const { variant } = await init({ threads: 1 });
 const model = await models.Llama.fromPretrained(modelDir);
 const handle = lora.apply(model, { r: 8, alpha: 16, targetModules: "all-linear" });
 const optimizer = new optim.AdamW(handle.trainableParameters(), { lr: 5e-3, weightDecay: 0 });

@@ -8,7 +8,7 @@ const headers = {
   "Cross-Origin-Embedder-Policy": "require-corp",
   // The page and its worker cannot reach any other server, so what is typed here cannot leave.
   "Content-Security-Policy":
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data:; form-action 'none'",
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; img-src 'self' data:; form-action 'none'",
 };
 
 const server = await preview({

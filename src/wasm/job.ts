@@ -13,28 +13,31 @@ export const Slot = {
   SEQUENCE: 0,
   /** Threads beside the main one that are in the job. */
   INSIDE: 16,
-  /** The first chunk that nobody has taken. */
-  NEXT: 32,
   /** Threads that sleep until SEQUENCE changes. */
-  SLEEPING: 48,
+  SLEEPING: 32,
   /** Whether the main thread sleeps until INSIDE is 0. */
-  MAIN_SLEEPS: 64,
+  MAIN_SLEEPS: 48,
   /** The thread that failed in this job, or 0. */
-  FAILED: 80,
-  KERNEL: 96,
-  CHUNKS: 97,
-  ARGUMENTS: 98,
+  FAILED: 64,
+  KERNEL: 80,
+  CHUNKS: 81,
+  ARGUMENTS: 82,
   /** Which argument is the extent, and which is the start that it is counted from (−1: it is counted from 0). */
-  EXTENT: 99,
-  START: 100,
+  EXTENT: 83,
+  START: 84,
   /** Which argument is scratch memory, or −1. */
-  SCRATCH: 101,
+  SCRATCH: 85,
+  THREADS: 86,
+  /** For each thread, the next chunk of its share. */
+  NEXT: 96,
 } as const;
 
-const INTS = 112;
+const LINE = 16;
 export const MAX_THREADS = 64;
-export const MAX_ARGUMENTS = 80;
-export const MAX_CHUNKS = 4096;
+const INTS = Slot.NEXT + MAX_THREADS * LINE;
+const MAX_ARGUMENTS = 80;
+/** Most that a thread may be given. */
+export const CHUNKS_PER_THREAD = 4;
 
 /** Places in `floats`. */
 const TOTAL = 0;
@@ -43,7 +46,7 @@ const BASE = 2;
 const STEP = BASE + MAX_ARGUMENTS;
 const SCRATCH_OF = STEP + MAX_ARGUMENTS;
 const RESULTS = SCRATCH_OF + MAX_THREADS;
-const FLOATS = RESULTS + MAX_CHUNKS;
+const FLOATS = RESULTS + MAX_THREADS * CHUNKS_PER_THREAD;
 
 /** Letters of the error of the thread that failed. */
 const LETTERS = 200;
@@ -66,6 +69,11 @@ export interface Chunks {
   steps: Float64Array;
 }
 
+/** Where the share of a thread begins. */
+function shareOf(thread: number, threads: number, chunks: number): number {
+  return Math.floor((thread * chunks) / threads);
+}
+
 /** One thread's view of the shared job. */
 export class Job {
   readonly ints: Int32Array;
@@ -85,7 +93,7 @@ export class Job {
   }
 
   /** Main thread: writes the job, which nobody may be in. Returns the number of chunks. */
-  write(kernel: number, args: readonly number[], chunks: Chunks): number {
+  write(kernel: number, args: readonly number[], chunks: Chunks, threads: number): number {
     const { ints, floats } = this;
     const count = Math.ceil(chunks.total / chunks.size);
     for (let i = 0; i < args.length; i++) {
@@ -101,7 +109,8 @@ export class Job {
     ints[Slot.START] = chunks.start;
     ints[Slot.SCRATCH] = chunks.scratch;
     ints[Slot.FAILED] = 0;
-    Atomics.store(ints, Slot.NEXT, 0);
+    ints[Slot.THREADS] = threads;
+    for (let t = 0; t < threads; t++) Atomics.store(ints, Slot.NEXT + t * LINE, shareOf(t, threads, count));
     return count;
   }
 
@@ -110,18 +119,30 @@ export class Job {
     this.floats[SCRATCH_OF + thread] = address;
   }
 
-  /** Takes chunks until there are none. */
+  /**
+   * Takes the chunks of its own share, then what is left of the others'. A thread that meets the same part of a tensor in
+   * one operation after the other finds it in its cache.
+   */
   takeChunks(): void {
+    const { ints, thread } = this;
+    const threads = ints[Slot.THREADS];
+    const chunks = ints[Slot.CHUNKS];
+    for (let i = 0; i < threads; i++) {
+      const owner = (thread + i) % threads;
+      this.takeShare(Slot.NEXT + owner * LINE, shareOf(owner + 1, threads, chunks));
+    }
+  }
+
+  private takeShare(next: number, end: number): void {
     const { ints, floats, thread } = this;
     const kernel = this.kernels[ints[Slot.KERNEL]];
-    const chunks = ints[Slot.CHUNKS];
     const count = ints[Slot.ARGUMENTS];
     const extent = ints[Slot.EXTENT];
     const start = ints[Slot.START];
     const scratch = ints[Slot.SCRATCH];
     const size = floats[SIZE];
     const args = this.args[count];
-    for (let c = Atomics.add(ints, Slot.NEXT, 1); c < chunks; c = Atomics.add(ints, Slot.NEXT, 1)) {
+    for (let c = Atomics.add(ints, next, 1); c < end; c = Atomics.add(ints, next, 1)) {
       for (let i = 0; i < count; i++) args[i] = floats[BASE + i] + c * floats[STEP + i];
       args[extent] = (start < 0 ? 0 : args[start]) + Math.min(size, floats[TOTAL] - c * size);
       if (scratch >= 0 && thread > 0) args[scratch] = floats[SCRATCH_OF + thread];

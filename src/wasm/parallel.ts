@@ -3,7 +3,7 @@
  * A kernel's results do not depend on where it is cut (that is what makes it fit for this table), so neither do they on
  * the number of threads.
  */
-import { type Chunks, type Kernel, MAX_CHUNKS } from "./job.js";
+import { CHUNKS_PER_THREAD, type Chunks, type Kernel } from "./job.js";
 import type { KernelParameters, Kernels, Ptr } from "./kernels.gen.js";
 import { parameterNames } from "./parameters.gen.js";
 import type { Pool } from "./pool.js";
@@ -132,17 +132,17 @@ function draws(nanoseconds: number, ...kernels: With<"c0">[]): Table {
 
 const table: Table = {
   ...elements(
-    0.2,
+    0.12,
     ...(["relu", "reluGrad", "relu6", "relu6Grad", "square", "squareGrad", "neg", "abs", "absGrad", "sign"] as const),
     ...(["round", "floor", "ceil", "clamp", "clampGrad", "fill", "scale", "addScaled", "truncate"] as const),
     ...(["toFloat32", "sqrt", "sqrtGrad", "rsqrtGrad", "reciprocal", "reciprocalGrad", "expGrad"] as const),
     ...(["sigmoidGrad", "tanhGrad", "logGrad", "log1pGrad", "expm1Grad", "rsqrt", "hardsigmoid"] as const),
     ...(["hardsigmoidGrad", "hardswish", "hardswishGrad", "smoothL1", "smoothL1Grad"] as const),
-    ...(["binaryCrossEntropyGrad", "softThreshold", "penalize", "sgd", "adagrad", "rmsprop"] as const),
-    ...(["adadelta", "adam", "nadam", "lion"] as const),
+    ...(["binaryCrossEntropyGrad", "softThreshold", "penalize"] as const),
   ),
+  ...elements(0.4, "sgd", "adagrad", "rmsprop", "adadelta", "adam", "nadam", "lion"),
   ...elements(
-    0.8,
+    0.7,
     ...(["sigmoid", "tanh", "silu", "siluGrad", "gelu", "geluGrad", "geluTanh", "geluTanhGrad", "geluQuick"] as const),
     ...(["geluQuickGrad", "exp", "log", "erf", "erfGrad", "log1p", "expm1", "softplus", "softplusGrad"] as const),
     ...(["elu", "eluGrad", "mish", "mishGrad", "logSigmoid", "logSigmoidGrad", "binaryCrossEntropy"] as const),
@@ -150,9 +150,9 @@ const table: Table = {
     ...(["logitCrossEntropyTargetGrad", "klDiv", "klDivTargetGrad"] as const),
   ),
   ...elements(10, "sin", "cos", "sinGrad", "cosGrad", "normalQuantile"),
-  ...draws(1.5, "philox", "uniform", "dropout", "normal"),
+  ...draws(2.3, "philox", "uniform", "dropout", "normal"),
   ...pairs(
-    0.25,
+    0.15,
     4,
     ...(["add", "sub", "mul", "div", "maximum", "minimum", "equalMask", "prelu", "addInt32", "subInt32"] as const),
     ...(["mulInt32", "maximumInt32", "minimumInt32", "divGrad", "maximumGrad", "minimumGrad"] as const),
@@ -161,7 +161,7 @@ const table: Table = {
   ...pairs(0.5, 1, "compare", "compareInt32"),
   ...pairs(20, 4, "pow", "powGrad", "powExponentGrad"),
   copyStrided: {
-    cost: [0.3, "rows", "cols"],
+    cost: [0.15, "rows", "cols"],
     cuts: [
       { extent: "rows", moves: { y: [4, "yRow"], x: [4, "xRow"] }, unit: 16 },
       { extent: "cols", moves: { y: [4, "yCol"], x: [4, "xCol"] }, unit: 16 },
@@ -172,10 +172,10 @@ const table: Table = {
     cuts: [{ extent: "n", moves: { y: [4], x: [4], mask: [1], value: 0 }, unit: 64 }],
   },
 
-  ...reductions(0.25, "amax", "amin", "sumInt32"),
+  ...reductions(0.1, "amax", "amin", "sumInt32"),
   ...reductions(1, "prod", "argmax", "argmin"),
   sum: {
-    cost: [0.2, "outer", "n", "inner"],
+    cost: [0.07, "outer", "n", "inner"],
     cuts: [
       { extent: "outer", moves: { y: [4, "inner"], work: 0, x: [4, "xOuter"] } },
       { extent: "inner", moves: { y: [4], work: 0, x: [4] }, single: "outer", unit: 16 },
@@ -223,7 +223,7 @@ const table: Table = {
   },
 
   matmul: {
-    cost: [0.02, "batch", "m", "k", "n"],
+    cost: [0.034, "batch", "m", "k", "n"],
     cuts: [
       { extent: "batch", moves: { c: [4, "cBatch"], a: [4, "aBatch"], b: [4, "bBatch"], bias: 0, work: 0 } },
       { extent: "m", moves: { c: [4, "cRow"], a: [4, "aRow"], b: 0, bias: 0, work: 0 }, unit: 12 },
@@ -233,12 +233,12 @@ const table: Table = {
     scratch: { address: "work", bytes: (kernels, get) => kernels.matmulWorkspace(get("m"), get("k"), get("n")) },
   },
   attention: {
-    cost: [0.06, "end", "tq", "tk", "d"],
+    cost: [0.05, "end", "tq", "tk", "d"],
     cuts: [{ extent: "end", from: "begin", moves: { y: 0, lse: 0, q: 0, k: 0, v: 0, mask: 0, work: 0 } }],
     scratch: { address: "work", bytes: (kernels, get) => kernels.attentionWorkspace(get("tk"), get("d"), get("e")) },
   },
   attentionGrad: {
-    cost: [0.15, "end", "tq", "tk", "d"],
+    cost: [0.12, "end", "tq", "tk", "d"],
     cuts: [
       {
         extent: "end",
@@ -352,27 +352,24 @@ const table: Table = {
 /** Jobs name a kernel by its place in this list. */
 export const kernelNames = Object.keys(parameterNames) as readonly Name[];
 
-/** From which size on a call is cut, and how finely. */
-export interface Grain {
+/** From which size on a call is cut, and how finely; tests and benchmarks change it. */
+export const grain: {
   /** Nanoseconds of work below which waking the others does not pay. */
   least: number;
   /** Nanoseconds of work that a chunk should have. */
   chunk: number;
-}
-
-/** Tests make it smaller. */
-export const grain: Grain = { least: 20_000, chunk: 10_000 };
+} = { least: 15_000, chunk: 5_000 };
 
 /** The kernels, with those of the table cut into chunks for `pool` where that pays. */
-export function parallelKernels(kernels: Kernels, pool: Pool, { least, chunk }: Grain): Kernels {
+export function parallelKernels(kernels: Kernels, pool: Pool): Kernels {
   const parallel: Record<string, unknown> = { ...kernels };
   for (const [name, split] of Object.entries(table as unknown as Record<string, AnySplit>)) {
     const call = kernels[name as Name] as Kernel;
     const planned = plan(name as Name, split, kernels);
     const id = kernelNames.indexOf(name as Name);
     parallel[name] = (...args: number[]) => {
-      if (planned.cost(args) < least) return call(...args);
-      const chunks = planned.chunks(args, pool.threads, chunk);
+      if (planned.cost(args) < grain.least) return call(...args);
+      const chunks = planned.chunks(args, pool.threads, grain.chunk);
       return chunks ? pool.run(id, args, chunks, planned.scratchBytes(args)) : call(...args);
     };
   }
@@ -452,8 +449,9 @@ function plan(name: Name, split: AnySplit, kernels: Kernels): Plan {
       const cut = choose(args, threads);
       if (!cut) return undefined;
       const total = totalOf(cut, args);
-      const most = Math.min(threads * (split.chunks ?? 4), cost(args) / grain, MAX_CHUNKS);
-      const size = Math.ceil(total / Math.max(most, 1) / cut.unit) * cut.unit;
+      // As many for each thread: with one more for some, the others would wait.
+      const each = Math.min(split.chunks ?? CHUNKS_PER_THREAD, Math.max(1, Math.floor(cost(args) / grain / threads)));
+      const size = Math.ceil(total / (threads * each) / cut.unit) * cut.unit;
       if (!(size < total)) return undefined;
       cut.total = total;
       cut.size = size;

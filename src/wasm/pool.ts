@@ -103,7 +103,7 @@ export class Pool {
     if (scratchBytes > this.scratchBytes && !this.growScratch(scratchBytes)) return this.kernels[kernel](...args) ?? 0;
     const { job } = this;
     const { ints } = job;
-    const count = job.write(kernel, args, chunks);
+    const count = job.write(kernel, args, chunks, this.threads);
     Atomics.add(ints, Slot.SEQUENCE, 1);
     if (Atomics.load(ints, Slot.SLEEPING) > 0) Atomics.notify(ints, Slot.SEQUENCE, count - 1);
     try {

@@ -2,7 +2,7 @@
 import { workers } from "#workers";
 import { MAX_THREADS } from "./job.js";
 import type { Kernels } from "./kernels.gen.js";
-import { grain, kernelNames, parallelKernels } from "./parallel.js";
+import { kernelNames, parallelKernels } from "./parallel.js";
 import { Pool } from "./pool.js";
 
 /** What "auto" takes at the most: matrix products gain little beyond, what streams through memory nothing. */
@@ -35,7 +35,7 @@ export async function startThreads(
   if (count > cores) reasons.push(`${count} threads on ${cores} cores slow each other down`);
   try {
     const pool = await Pool.start(count, module, memory, kernels as never, kernelNames, lost);
-    return { threads: count, kernels: parallelKernels(kernels, pool, grain), end: () => pool.end() };
+    return { threads: count, kernels: parallelKernels(kernels, pool), end: () => pool.end() };
   } catch (error) {
     reasons.push(`one thread: workers must start, got ${error instanceof Error ? error.message : error}`);
     return undefined;
