@@ -34,6 +34,23 @@ function train({ manualSeed, nn, optim, F, randn, randint, scope }: Library): nu
   return model.parameters().flatMap((p) => [...new Int32Array(p.data().buffer)]);
 }
 
+/** Steps of LoRA over quantized layers; the bits of the adapter. */
+function trainQuantized({ manualSeed, nn, optim, quant, lora, F, randn, scope }: Library): number[] {
+  manualSeed(8);
+  const model = new nn.Sequential(new nn.Linear(40, 70), new nn.GELU(), new nn.Linear(70, 40));
+  quant.quantizeModel(model, "nf4");
+  const parameters = lora.apply(model, { r: 4, targetModules: "all-linear" }).trainableParameters();
+  const optimizer = new optim.AdamW(parameters, { lr: 1e-2 });
+  for (let step = 0; step < 10; step++) {
+    scope(() => {
+      optimizer.zeroGrad();
+      F.mseLoss(model.forward(randn([37, 40])), randn([37, 40])).backward();
+      optimizer.step();
+    });
+  }
+  return parameters.flatMap((p) => [...new Int32Array(p.data().buffer)]);
+}
+
 describe("threads", () => {
   test("50 steps of training end in the same bits with 1, 2 and 4 of them", async () => {
     const simd = inject("simd");
@@ -41,7 +58,7 @@ describe("threads", () => {
     for (const threads of [1, 2, 4]) {
       const library = await freshLibrary();
       expect(await library.init({ threads, simd })).toMatchObject({ threads, sharedMemory: threads > 1 });
-      results.push(train(library));
+      results.push([...train(library), ...trainQuantized(library)]);
       await library.shutdown();
     }
     expect(results[1]).toEqual(results[0]);

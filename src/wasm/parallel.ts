@@ -232,6 +232,18 @@ const table: Table = {
     chunks: 1,
     scratch: { address: "work", bytes: (kernels, get) => kernels.matmulWorkspace(get("m"), get("k"), get("n")) },
   },
+  matmulCodes: {
+    cost: [0.02, "m", "k", "n"],
+    cuts: [
+      {
+        extent: "m",
+        moves: { c: [4, "cRow"], a: [4, "aRow"], codes: 0, scales: 0, extra: 0, bias: 0, work: 0 },
+        unit: 12,
+      },
+    ],
+    chunks: 1,
+    scratch: { address: "work", bytes: (kernels, get) => kernels.matmulCodesWorkspace(get("m"), get("k"), get("n")) },
+  },
   attention: {
     cost: [0.05, "end", "tq", "tk", "d"],
     cuts: [{ extent: "end", from: "begin", moves: { y: 0, lse: 0, q: 0, k: 0, v: 0, mask: 0, work: 0 } }],
