@@ -70,6 +70,15 @@ describe.skipIf(!built)("the examples, run small (need dist: npm run build)", { 
     expect(svg).toContain("third edge");
   });
 
+  test("evolution: the best loss falls, and the boundary is drawn as it evolves", async () => {
+    const { stdout, svg } = await run("evolution", "--generations", "120");
+    const best = numbersIn(stdout, /generation \d+: best (\S+),/g).flat();
+    expect(best.length).toBe(6);
+    for (let i = 1; i < 6; i++) expect(best[i]).toBeLessThanOrEqual(best[i - 1]);
+    expect(numbersIn(stdout, /accuracy: (\S+) %/g)[0][0]).toBeGreaterThan(75);
+    expect(svg).toContain("generation 120");
+  });
+
   test.skipIf(missingDigits)("mnist: learns from a few digits already", async () => {
     const { stdout, svg } = await run("mnist", "--train", "1000", "--test", "400", "--epochs", "2");
     const [[mlp]] = numbersIn(stdout, /MLP: (\S+) % of 400/g);
