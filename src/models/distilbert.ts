@@ -173,7 +173,17 @@ class Transformer extends Module {
   }
 }
 
-/** The encoder: hidden states [B, T, dim] for token ids [B, T]. */
+/**
+ * DistilBERT's encoder: hidden states [B, T, dim] for token ids [B, T]. Files of models for one task are read too, without
+ * the layers for their task.
+ *
+ *     const model = await models.DistilBert.fromPretrained("distilbert/distilbert-base-uncased");
+ *     const hidden = model.forward(ids, { attentionMask });
+ *
+ * Errors: token ids outside the vocabulary; texts longer than `max_position_embeddings`; unknown activations.
+ *
+ * @see https://huggingface.co/docs/transformers/model_doc/distilbert
+ */
 export class DistilBert extends PretrainedModel<DistilBertConfig> {
   readonly embeddings: Embeddings;
   readonly transformer: Transformer;
@@ -218,7 +228,15 @@ export class DistilBert extends PretrainedModel<DistilBertConfig> {
 /** Position numbers, which older files hold. */
 const oldBuffers = /(^|\.)position_ids$/;
 
-/** The encoder with a classifier of whole texts, by their first token: logits [B, labels] for token ids [B, T]. */
+/**
+ * DistilBERT with a classifier of whole texts, which looks at their first token: logits [B, labels] for token ids [B, T].
+ *
+ *     const options = { newHead: true, config: { num_labels: 2 } }; // a fresh classifier on a base model; without, the file's
+ *     const model = await models.DistilBertForSequenceClassification.fromPretrained("path/to/distilbert", options);
+ *     const loss = F.crossEntropy(model.forward(ids, { attentionMask }), labels);
+ *
+ * Errors: those of `DistilBert`; a file without a classifier, unless `newHead` asks for one.
+ */
 export class DistilBertForSequenceClassification extends PretrainedModel<DistilBertConfig> {
   readonly distilbert: DistilBert;
   readonly pre_classifier: Linear;

@@ -164,7 +164,19 @@ class GPT2Model extends Module {
   }
 }
 
-/** A causal language model: logits [B, T, vocab] for token ids [B, T]. */
+/**
+ * GPT-2: a decoder with learned positions and Conv1D weights [in, out], as published.
+ *
+ *     const model = await models.GPT2.fromPretrained("openai-community/gpt2"); // or a directory, an address, files
+ *     const logits = model.forward(tensor([[15496, 995]], { dtype: "int32" })); // [B, T, vocab]
+ *     const ids = await model.generate([15496, 995], { maxNewTokens: 20, temperature: 0.8, topK: 50 });
+ *
+ * A new one, `new models.GPT2({ n_layer: 4, n_embd: 128, n_head: 4 })`, has transformers' defaults in the other fields and
+ * its initialization.
+ * Errors: token ids outside the vocabulary; positions from `n_positions` on; cross-attention and unknown activations.
+ *
+ * @see https://huggingface.co/docs/transformers/model_doc/gpt2
+ */
 export class GPT2 extends CausalLanguageModel<GPT2Config> {
   readonly transformer: GPT2Model;
   readonly lm_head: Linear;

@@ -169,7 +169,19 @@ class LlamaModel extends Module {
   }
 }
 
-/** A causal language model: logits [B, T, vocab] for token ids [B, T]. */
+/**
+ * Llama: a decoder with rotary positions (unscaled, scaled linearly or as "llama3"), grouped queries and gated
+ * feed-forward layers; with the config's `model_type` "mistral" or "qwen2", that model.
+ *
+ *     const model = await models.Llama.fromPretrained("path/to/llama"); // or an address, files, the hub's "org/name"
+ *     const logits = model.forward(tensor([[1, 403, 407]], { dtype: "int32" })); // [B, T, vocab]
+ *     const ids = await model.generate([1], { maxNewTokens: 100, temperature: 0.8, topP: 0.9 });
+ *
+ * Texts padded on the left want `positionIds` beside the `attentionMask`.
+ * Errors: token ids outside the vocabulary; texts longer than a sliding window; other ropes and unknown activations.
+ *
+ * @see https://huggingface.co/docs/transformers/model_doc/llama
+ */
 export class Llama extends CausalLanguageModel<LlamaConfig> {
   readonly model: LlamaModel;
   readonly lm_head: Linear;

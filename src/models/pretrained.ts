@@ -1,5 +1,4 @@
 /** Models in the layout of Hugging Face directories: config.json and safetensors, whole or in shards. */
-
 import { checkOptions } from "../errors.js";
 import { noGrad } from "../graph.js";
 import { locate } from "../io/hub.js";
@@ -8,7 +7,7 @@ import { Embedding } from "../nn/embedding.js";
 import { normal_, withoutRandomValues } from "../nn/init.js";
 import { Linear } from "../nn/linear.js";
 import { Module } from "../nn/module.js";
-import type { Parameter } from "../nn/parameter.js";
+import { type Parameter, wholeOrNothing } from "../nn/parameter.js";
 import { zero_ } from "../ops/inplace.js";
 import { narrow } from "../ops/view.js";
 import { scope } from "../scope.js";
@@ -44,7 +43,7 @@ export abstract class PretrainedModel<Config extends PretrainedConfig = Pretrain
    * the Hugging Face hub (`io.fromHub` has its options), in evaluation mode as transformers does: call `train()` to have
    * dropout act.
    * Errors: a config whose fields this version lacks; every missing, unexpected and mis-shaped key at once; a file that
-   * is absent, cut off or corrupted. Then nothing is left in memory.
+   * is absent, cut off or corrupted; memory that does not hold the model. Then nothing is left in memory.
    */
   static async fromPretrained<M extends PretrainedModel, Config extends object>(
     this: new (
@@ -56,7 +55,7 @@ export abstract class PretrainedModel<Config extends PretrainedConfig = Pretrain
     checkOptions("fromPretrained", options, ["onProgress", "signal", "config", "newHead"]);
     const found = await locate(normalizeSource(source), "config.json", options);
     const config = { ...(await readConfig<Config>(found)), ...options.config };
-    const model = withoutRandomValues(() => new this(config));
+    const model = wholeOrNothing(() => withoutRandomValues(() => new this(config)));
     try {
       await readWeights(model, found, model.layout, options);
       if (options.newHead) model.initialize(model.layout.heads);

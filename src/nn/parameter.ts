@@ -1,6 +1,25 @@
 import { clone } from "../copy.js";
 import { Tensor } from "../tensor.js";
 
+/** What is being made for a module that may fail to be. */
+let made: Tensor[] | null = null;
+
+/** @internal Runs `fn`, which makes a module. If it throws, say since memory is short, what it made is released. */
+export function wholeOrNothing<T>(fn: () => T): T {
+  const outer = made;
+  const own: Tensor[] = [];
+  made = own;
+  try {
+    return fn();
+  } catch (error) {
+    for (const tensor of own.splice(0)) tensor.dispose();
+    throw error;
+  } finally {
+    made = outer;
+    outer?.push(...own);
+  }
+}
+
 /**
  * A tensor that a module trains. It belongs to no scope: `module.dispose()` ends it. `data` stays a handle of its own on
  * the same storage, which lives until both have ended: make it in a scope.
@@ -12,6 +31,7 @@ export class Parameter extends Tensor {
     }
     super(...shareOf(data));
     this.op = "Parameter";
+    made?.push(this);
     this.requiresGrad_(requiresGrad);
   }
 }
@@ -24,6 +44,7 @@ export class Buffer extends Tensor {
   constructor(data: Tensor, { persistent = true }: { persistent?: boolean } = {}) {
     super(...shareOf(data));
     this.op = "Buffer";
+    made?.push(this);
     this.persistent = persistent;
   }
 }

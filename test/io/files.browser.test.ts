@@ -12,6 +12,27 @@ test("names are addresses", async () => {
   expect(files.join("models/a", "config.json")).toBe("models/a/config.json");
 });
 
+test("an address is read as it comes, and from an earlier place again", async () => {
+  const bytes = Uint8Array.from({ length: 3_000_000 }, (_, i) => i * 7);
+  const address = URL.createObjectURL(new Blob([bytes]));
+  const access = await files.openFile(address);
+  expect(access.size).toBe(bytes.length);
+  for (const [begin, end] of [
+    [0, 8],
+    [8, 8],
+    [100, 2_000_000],
+    [2_000_000, 3_000_000],
+    [5, 900_000],
+    [900_000, 900_001],
+  ]) {
+    const read = await access.read(begin, end);
+    expect(read.length).toBe(end - begin);
+    expect(read.every((value, i) => value === bytes[begin + i])).toBe(true);
+  }
+  await access.close();
+  URL.revokeObjectURL(address);
+});
+
 test("a failed request is an error with its status, or does not exist", async () => {
   const missing = `${location.origin}/@fs/no/such/file.json`;
   await expect(files.readFile(missing)).rejects.toThrow(/^fetch: .*file\.json must be readable, got 40[34] /);

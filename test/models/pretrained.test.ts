@@ -8,7 +8,11 @@ const files = { "config.json": JSON.stringify(config), "model.safetensors": byte
 const index = "model.safetensors.index.json";
 
 /** Whatever fails leaves nothing in memory. */
-async function fails(source: models.ModelSource, error: RegExp | string, options?: models.LoadOptions): Promise<void> {
+async function fails(
+  source: models.ModelSource,
+  error: RegExp | string,
+  options?: models.LoadOptions<models.GPT2Config>,
+): Promise<void> {
   const before = memoryStats();
   await expect(models.GPT2.fromPretrained(source, options)).rejects.toThrow(error);
   expect(memoryStats()).toMatchObject({ liveBytes: before.liveBytes, liveTensors: before.liveTensors });
@@ -226,6 +230,9 @@ describe("fromPretrained", () => {
     expect(progress.every(([loaded], i) => i === 0 || loaded > progress[i - 1][0])).toBe(true);
     for (const owner of [model, filling]) owner.dispose();
   });
+
+  test("a model that memory does not hold leaves nothing behind", () =>
+    fails(files, /^memory: a tensor of 8192\.0 MiB must fit/, { config: { n_embd: 1024, n_positions: 2 ** 21 } }));
 
   test("loading can be aborted between tensors", async () => {
     const controller = new AbortController();
