@@ -36,6 +36,17 @@ export class ModuleList<T extends Module = Module> extends Module implements Ite
     this.items[Number(name)] = module as T;
   }
 
+  /** Equal neighbours as one, as PyTorch shows them: `(0-5): 6 x Block(…)`. */
+  protected override listed(children: [name: string, text: string][]): [string, string][] {
+    const shown: [string, string][] = [];
+    for (let i = 0, end = 1; i < children.length; i = end++) {
+      const [name, text] = children[i];
+      while (children[end]?.[1] === text) end++;
+      shown.push(end === i + 1 ? [name, text] : [`${name}-${end - 1}`, `${end - i} x ${text}`]);
+    }
+    return shown;
+  }
+
   override forward(): never {
     throw new Error(
       "ModuleList: forward must be called on its modules, got a call on the list; use Sequential for a chain",

@@ -178,23 +178,17 @@ export abstract class Module {
     return "";
   }
 
+  /** What `toString` shows of the modules in this one. */
+  protected listed(children: [name: string, text: string][]): [string, string][] {
+    return children;
+  }
+
   toString(): string {
     const children = [...membersOf(this)].filter((entry): entry is [string, Module] => entry[1] instanceof Module);
-    const lines = withoutRepeats(children.map(([name, child]) => [name, child.toString()]));
+    const lines = this.listed(children.map(([name, child]) => [name, child.toString()]));
     const body = lines.map(([name, text]) => `\n  (${name}): ${text.replaceAll("\n", "\n  ")}`).join("");
     return `${this.constructor.name}(${this.describe()}${body}${body && "\n"})`;
   }
-}
-
-/** Equal neighbours in a list of layers as one, as PyTorch shows them: `(0-5): 6 x Block(…)`. */
-function withoutRepeats(layers: readonly [name: string, text: string][]): [string, string][] {
-  const shown: [string, string][] = [];
-  for (let i = 0, end = 1; i < layers.length; i = end++) {
-    const [name, text] = layers[i];
-    while (/^\d+$/.test(name) && layers[end]?.[1] === text) end++;
-    shown.push(end === i + 1 ? [name, text] : [`${name}-${layers[end - 1][0]}`, `${end - i} x ${text}`]);
-  }
-  return shown;
 }
 
 const dependents = new WeakMap<Module, () => void>();

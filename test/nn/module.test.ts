@@ -92,7 +92,7 @@ describe("Module", () => {
     scope(() => {
       const net = new nn.Linear(1, 1);
       // @ts-expect-error: misspelt
-      expect(() => new nn.Linear(1, 1, { Bias: false })).toThrow("Linear: options must be bias, got Bias");
+      expect(() => new nn.Linear(1, 1, { Bias: false })).toThrow("Linear: options must be bias, weight, got Bias");
       // @ts-expect-error: misspelt
       expect(() => new nn.Embedding(1, 1, { padding: 0 })).toThrow(/Embedding: .* got padding/);
       // @ts-expect-error: misspelt
