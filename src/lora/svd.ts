@@ -1,4 +1,6 @@
-/** Singular values in float64 by one-sided Jacobi rotations: the same bits everywhere, small values as accurate as large ones. */
+/** Singular value decomposition in float64, the same bits everywhere. */
+import { jacobiSvd } from "./jacobi.js";
+import { lanczosSvd } from "./lanczos.js";
 
 /** M = U diag(s) Vᵀ cut to its k largest singular values, descending: u [rows, k], vt [k, cols], row-major. */
 export interface Svd {
@@ -7,11 +9,13 @@ export interface Svd {
   readonly vt: Float64Array;
 }
 
-/** The `k` largest singular values and vectors of `matrix` [rows, cols]. Time grows as min(rows, cols)² · max(rows, cols). */
+/** The `k` largest singular values and vectors of `matrix` [rows, cols]. */
 export function svd(matrix: Float64Array, rows: number, cols: number, k: number): Svd {
   if (!matrix.every(Number.isFinite)) throw new Error("svd: every value must be finite, got one that is not");
-  if (rows <= cols) return wideSvd(matrix, rows, cols, k);
-  const { u, s, vt } = wideSvd(transposed(matrix, rows, cols), cols, rows, k);
+  // 768 × 768, k = 8: 39 s by rotations of all rows, 0.7 s by bidiagonalization
+  const method = rows > 32 && cols > 32 && 8 * k <= Math.min(rows, cols) ? lanczosSvd : jacobiSvd;
+  if (rows <= cols) return method(matrix, rows, cols, k);
+  const { u, s, vt } = method(transposed(matrix, rows, cols), cols, rows, k);
   return { u: transposed(vt, k, rows), s, vt: transposed(u, cols, k) };
 }
 
@@ -22,70 +26,6 @@ export function productSvd(b: Float64Array, a: Float64Array, rows: number, r: nu
   const scaled = multiply(b, scaleColumns(inner.u, inner.s, n), rows, r, n); // B U₁ S₁ = U₂ S₂ V₂ᵀ
   const outer = svd(scaled, rows, n, Math.min(k, rows, n));
   return { u: outer.u, s: outer.s, vt: multiply(outer.vt, inner.vt, outer.s.length, n, cols) };
-}
-
-/** Rotates pairs of rows of M until all are orthogonal: G M = diag(s) Vᵀ, so that U = Gᵀ. Hestenes 1958 */
-function wideSvd(matrix: Float64Array, rows: number, cols: number, k: number): Svd {
-  const m = matrix.slice();
-  const g = identity(rows);
-  const row = (of: Float64Array, i: number, length: number) => of.subarray(i * length, (i + 1) * length);
-  for (let sweep = 0, rotated = true; rotated && sweep < SWEEPS; sweep++) {
-    rotated = false;
-    for (let i = 0; i < rows - 1; i++) {
-      for (let j = i + 1; j < rows; j++) {
-        const rotation = orthogonalizing(row(m, i, cols), row(m, j, cols));
-        if (!rotation) continue;
-        rotated = true;
-        rotate(row(m, i, cols), row(m, j, cols), rotation);
-        rotate(row(g, i, rows), row(g, j, rows), rotation);
-      }
-    }
-  }
-  const lengths = Float64Array.from({ length: rows }, (_, i) => Math.sqrt(dot(row(m, i, cols), row(m, i, cols))));
-  const order = [...lengths.keys()].sort((i, j) => lengths[j] - lengths[i]).slice(0, k);
-  const u = new Float64Array(rows * k);
-  const vt = new Float64Array(k * cols);
-  order.forEach((i, at) => {
-    for (let r = 0; r < rows; r++) u[r * k + at] = g[i * rows + r];
-    if (lengths[i] > 0) for (let c = 0; c < cols; c++) vt[at * cols + c] = m[i * cols + c] / lengths[i];
-  });
-  return { u, s: Float64Array.from(order, (i) => lengths[i]), vt };
-}
-
-/** Far more than it ever took: about 10. */
-const SWEEPS = 60;
-
-/** Two rows count as orthogonal from this cosine on. */
-const ORTHOGONAL = 1e-15;
-
-/** Cosine and sine of the rotation that makes x and y orthogonal, null where they are. */
-function orthogonalizing(x: Float64Array, y: Float64Array): [number, number] | null {
-  const xx = dot(x, x);
-  const yy = dot(y, y);
-  const xy = dot(x, y);
-  if (Math.abs(xy) <= ORTHOGONAL * x.length * Math.sqrt(xx * yy)) return null;
-  const zeta = (yy - xx) / (2 * xy);
-  const t = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
-  const cosine = 1 / Math.sqrt(1 + t * t);
-  return [cosine, cosine * t];
-}
-
-function rotate(x: Float64Array, y: Float64Array, [cosine, sine]: [number, number]): void {
-  for (let c = 0; c < x.length; c++) {
-    const [a, b] = [x[c], y[c]];
-    x[c] = cosine * a - sine * b;
-    y[c] = sine * a + cosine * b;
-  }
-}
-
-function dot(x: Float64Array, y: Float64Array): number {
-  let sum = 0;
-  for (let c = 0; c < x.length; c++) sum += x[c] * y[c];
-  return sum;
-}
-
-function identity(n: number): Float64Array {
-  return Float64Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 1 : 0));
 }
 
 function transposed(m: Float64Array, rows: number, cols: number): Float64Array {

@@ -84,6 +84,30 @@ describe("svd", () => {
     }
   });
 
+  test("the largest few of a large matrix are those of all: tall, wide, of low rank, with equal values, zero", () => {
+    const low = product(matrix(80, 3, 1), matrix(3, 90, 2), 80, 3, 90);
+    const equal = Float64Array.from({ length: 64 * 64 }, (_, i) => (i % 65 === 0 ? 2 : 0));
+    const cases: [Float64Array, number, number, number][] = [
+      [matrix(100, 140, 3), 100, 140, 5],
+      [matrix(130, 70, 4), 130, 70, 8],
+      [low, 80, 90, 8],
+      [equal, 64, 64, 4],
+      [new Float64Array(40 * 50), 40, 50, 2],
+    ];
+    for (const [m, rows, cols, k] of cases) {
+      const all = svd(m, rows, cols, Math.min(rows, cols));
+      const few = svd(m, rows, cols, k);
+      expect(largestDifference(few.s, all.s.slice(0, k))).toBeLessThan(1e-12 * (all.s[0] + 1));
+      // M v = σ u and Mᵀ u = σ v
+      const v = Float64Array.from({ length: cols * k }, (_, i) => few.vt[(i % k) * cols + Math.floor(i / k)]);
+      const scaled = few.u.map((value, i) => value * few.s[i % k]);
+      expect(largestDifference(product(m, v, rows, cols, k), scaled)).toBeLessThan(1e-11);
+      const ut = Float64Array.from({ length: k * rows }, (_, i) => few.u[(i % rows) * k + Math.floor(i / rows)]);
+      const scaledV = few.vt.map((value, i) => value * few.s[Math.floor(i / cols)]);
+      expect(largestDifference(product(ut, m, k, rows, cols), scaledV)).toBeLessThan(1e-11);
+    }
+  });
+
   test("a value that is not finite is an error", () => {
     expect(() => svd(Float64Array.of(1, Number.NaN), 1, 2, 1)).toThrow("svd: every value must be finite");
   });
