@@ -67,6 +67,13 @@ export class RandomStream {
     return (this.buffer[at] >>> 0) / 4294967296;
   }
 
+  /** Goes on as if `position` numbers had been drawn. */
+  seek(position: number): void {
+    checkWhole("position", position);
+    this.position = position;
+    this.buffer = new Int32Array(0);
+  }
+
   private refill(counter: number): void {
     const words = workspace(4 * BUFFERED);
     // The third word of the counter sets these numbers apart from those of tensors.

@@ -3,7 +3,9 @@
 import { accessSync, constants, mkdirSync } from "node:fs";
 import { files } from "#files";
 import { init, lora, manualSeed, memoryStats, models, type RuntimeInfo } from "../index.js";
+import { locate } from "../io/hub.js";
 import type { SimdOption } from "../wasm/kernels.js";
+import { type Plan, prepareCheckpoint, type TrainingCheckpoint } from "./checkpoint.js";
 import { type Corpus, splitCorpus } from "./corpus.js";
 import {
   type AdapterOptions,
@@ -16,6 +18,7 @@ import {
   saveModel,
   trainPhase,
 } from "./finetune.js";
+import { showDownload } from "./progress.js";
 import { MERGE_TOLERANCE, type RunDescription, type TitledPhase, writeReport } from "./runReport.js";
 import fables from "./texts/fables.txt" with { type: "text" };
 import logbook from "./texts/logbook.txt" with { type: "text" };
@@ -45,6 +48,8 @@ export interface FinetuneFlags extends TrainingFlags {
   model: string;
   data: string;
   maxChars: number;
+  checkpointEvery: number;
+  resume: boolean;
 }
 
 export interface DemoFlags extends TrainingFlags {
@@ -65,20 +70,29 @@ export interface GenerateFlags extends CommonOptions {
 /** `wasmgrad finetune`: a model directory and a text in, a PEFT adapter, a merged model and a report out. */
 export async function runFinetune(flags: FinetuneFlags): Promise<void> {
   const runtime = await start(flags);
-  const tokenizer = await loadTokenizer(flags.model);
+  const signal = interruptSignal("saves what there is after the present step");
+  const dir = await modelDirectory(flags.model, signal);
+  const tokenizer = await loadTokenizer(dir);
   const text = await files.readText(flags.data);
   const used = text.slice(0, flags.maxChars);
   const tokens = tokenizer.encode(used);
   const corpus = splitCorpus(tokens, flags.context);
-  const model = await models.Llama.fromPretrained(flags.model);
+  const model = await models.Llama.fromPretrained(dir, { signal });
   checkVocabulary(tokens, model);
   checkPlan(model, flags);
+  const checkpoint = await prepareCheckpoint({
+    path: files.join(flags.out, "checkpoint.safetensors"),
+    everySteps: flags.checkpointEvery,
+    plan: planOf(flags),
+    resume: flags.resume,
+  });
+  if (flags.resume && !checkpoint.resume) print(`no checkpoint at ${checkpoint.path}: starts from the beginning`);
   print(`model  ${flags.model}: ${count(model.numParameters())} parameters`);
   print(
     `data   ${flags.data}: ${charactersUsed(used.length, text.length)}, ${count(tokens.length)} tokens, ${describeSplit(corpus)}`,
   );
-  const signal = interruptSignal("saves what there is after the present step");
-  const { result, phase } = await finetunePhase(model, tokenizer, corpus, flags, signal);
+  const { result, phase } = await finetunePhase(model, tokenizer, corpus, { ...flags, checkpoint }, signal);
+  if (!result.interrupted && (await files.exists(checkpoint.path))) await files.remove(checkpoint.path);
   await finish(flags, runtime, [phase], result, {
     title: `LoRA fine-tuning of ${flags.model}`,
     summary: `Fine-tuned on ${flags.data}.`,
@@ -93,11 +107,12 @@ export async function runGenerate(flags: GenerateFlags): Promise<void> {
     throw new Error("generate: --top-k and --top-p must come with a --temperature above 0, got 0");
   }
   await init({ simd: flags.simd });
-  const tokenizer = await loadTokenizer(flags.model);
-  const model = (await models.Llama.fromPretrained(flags.model)).eval();
+  const interrupt = interruptSignal("ends after this token");
+  const dir = await modelDirectory(flags.model, interrupt);
+  const tokenizer = await loadTokenizer(dir);
+  const model = await models.Llama.fromPretrained(dir, { signal: interrupt });
   if (flags.adapter) (await lora.loadAdapter(model, flags.adapter, { trainable: false })).merge();
   const ids = promptIds(model, tokenizer, flags.prompt);
-  const interrupt = interruptSignal("ends after this token");
   let shown = "";
   const soFar = [...ids];
   await model.generate(ids, {
@@ -193,7 +208,7 @@ async function finetunePhase(
   model: models.Llama,
   tokenizer: TextTokenizer,
   corpus: Corpus,
-  flags: TrainingFlags,
+  flags: TrainingFlags & { checkpoint?: TrainingCheckpoint },
   signal: AbortSignal,
   prompt: string = tokenizer.decode([...corpus.validation.subarray(0, 24)]),
 ): Promise<{ result: FinetuneResult; phase: TitledPhase }> {
@@ -209,6 +224,25 @@ async function finetunePhase(
   );
   const description = `A LoRA adapter of rank ${flags.rank} on ${Array.isArray(flags.target) ? flags.target.join(", ") : "all linear layers"}; the base is frozen.`;
   return { result, phase: { title: "LoRA fine-tuning", description, prompt: sampling.prompt, result } };
+}
+
+/** `model` where it is a directory, else the one that the hub's model of that name is kept in. */
+async function modelDirectory(model: string, signal: AbortSignal): Promise<string> {
+  return (await locate(model, "config.json", { signal, onProgress: showDownload })) as string;
+}
+
+/** The options that decide what a fine-tuning computes. */
+function planOf({
+  simd,
+  prompt,
+  sampleTokens,
+  temperature,
+  out,
+  checkpointEvery,
+  resume,
+  ...plan
+}: FinetuneFlags): Plan {
+  return plan;
 }
 
 function samplingOf(
@@ -249,13 +283,16 @@ function checkPlan(model: models.Llama, flags: TrainingFlags): void {
 /** The exit code of a command that Ctrl-C ended. */
 export const INTERRUPTED = 130;
 
+/** Why a command ended without results. */
+export class Interruption extends Error {}
+
 /** The first Ctrl-C ends the work in order, the second at once. */
 function interruptSignal(what: string): AbortSignal {
   const controller = new AbortController();
   process.once("SIGINT", () => {
     process.stderr.write(`\ninterrupted: ${what}; Ctrl-C again quits at once\n`);
     process.once("SIGINT", () => process.exit(INTERRUPTED));
-    controller.abort(new Error("interrupted before there was anything to save"));
+    controller.abort(new Interruption("interrupted before there was anything to save"));
   });
   return controller.signal;
 }

@@ -40,15 +40,31 @@ export function lossAt(model: LanguageModel, tokens: Int32Array, starts: readonl
 }
 
 /** Random row starts, the same for the same seed. */
-export function* randomStarts(
-  tokens: Int32Array,
-  batchSize: number,
-  context: number,
-  seed: number,
-): Generator<number[]> {
-  const random = new RandomStream(seed);
-  const choices = tokens.length - context;
-  for (;;) yield Array.from({ length: batchSize }, () => Math.floor(random.next() * choices));
+export class RandomRows {
+  private readonly random: RandomStream;
+  private readonly choices: number;
+
+  constructor(
+    tokens: Int32Array,
+    private readonly batchSize: number,
+    context: number,
+    seed: number,
+  ) {
+    this.random = new RandomStream(seed);
+    this.choices = tokens.length - context;
+  }
+
+  next(): number[] {
+    return Array.from({ length: this.batchSize }, () => Math.floor(this.random.next() * this.choices));
+  }
+
+  stateDict(): { position: number } {
+    return { position: this.random.position };
+  }
+
+  loadStateDict({ position }: { position: number }): void {
+    this.random.seek(position);
+  }
 }
 
 const EVALUATION_ROWS = 16;

@@ -2,6 +2,7 @@
 
 import { files } from "#files";
 import { lora, type models, noGrad, scope, tensor } from "../index.js";
+import type { TrainingCheckpoint } from "./checkpoint.js";
 import { type Corpus, evaluate } from "./corpus.js";
 import type { TextTokenizer } from "./tokenizer.js";
 import { type TrainingOptions, type TrainingResult, trainLanguageModel } from "./training.js";
@@ -85,7 +86,7 @@ export async function finetune(
   tokenizer: TextTokenizer,
   corpus: Corpus,
   adapter: AdapterOptions,
-  training: TrainingOptions,
+  training: Omit<TrainingOptions, "checkpoint"> & { checkpoint?: TrainingCheckpoint },
   sampling: SampleOptions,
   out: string,
 ): Promise<FinetuneResult> {
@@ -94,8 +95,10 @@ export async function finetune(
   print(
     `  LoRA rank ${adapter.rank}: ${count(trainable)} of ${count(total)} parameters are trained (${percent.toFixed(2)} %)`,
   );
+  const { checkpoint } = training;
   const saveAdapter = () => lora.saveAdapter(handle, { dir: files.join(out, "adapter") });
-  const phase = await trainPhase("  fine-tuning", model, tokenizer, corpus, training, sampling, saveAdapter);
+  const options = { ...training, checkpoint: checkpoint && { ...checkpoint, model: handle } };
+  const phase = await trainPhase("  fine-tuning", model, tokenizer, corpus, options, sampling, saveAdapter);
   const probe = corpus.validation.subarray(0, training.context);
   const separate = logitsOf(model, probe);
   handle.merge();

@@ -1,6 +1,7 @@
-import { nn, optim, scope } from "../index.js";
+import { type lora, nn, optim, scope } from "../index.js";
 import { Pacer } from "../pause.js";
-import { type Corpus, type LanguageModel, lossAt, randomStarts } from "./corpus.js";
+import { saveRun, type TrainingCheckpoint, takeUp } from "./checkpoint.js";
+import { type Corpus, type LanguageModel, lossAt, RandomRows } from "./corpus.js";
 import { progressBar } from "./progress.js";
 
 export interface TrainingOptions {
@@ -12,6 +13,8 @@ export interface TrainingOptions {
   weightDecay: number;
   seed: number;
   signal: AbortSignal;
+  /** Written now and then, and where an abort ends the run. */
+  checkpoint?: TrainingCheckpoint & { model: lora.LoraHandle };
 }
 
 export interface TrainingResult {
@@ -29,22 +32,25 @@ export async function trainLanguageModel(
   corpus: Corpus,
   options: TrainingOptions,
 ): Promise<TrainingResult> {
-  const { steps, batchSize, context, signal } = options;
+  const { steps, batchSize, context, signal, checkpoint } = options;
   const optimizer = new optim.AdamW(parameters, { lr: options.learningRate, weightDecay: options.weightDecay });
   const schedule = new optim.schedulers.WarmupCosine(optimizer, {
     warmupSteps: Math.min(options.warmupSteps, steps),
     totalSteps: steps,
   });
-  const starts = randomStarts(corpus.train, batchSize, context, options.seed);
-  const bar = progressBar(title, steps);
+  const rows = new RandomRows(corpus.train, batchSize, context, options.seed);
+  const parts = checkpoint && { model: checkpoint.model, optimizer, scheduler: schedule, loader: rows };
+  const losses = checkpoint?.resume && parts ? await takeUp(checkpoint, parts) : [];
+  const before = losses.length;
+  const bar = progressBar(title, steps, before);
   const pacer = new Pacer();
   const begin = performance.now();
-  const losses: number[] = [];
   const seconds = () => (performance.now() - begin) / 1000;
+  const tokensPerSecond = () => ((losses.length - before) * batchSize * context) / seconds();
   try {
     while (losses.length < steps && !signal.aborted) {
       const value = scope(() => {
-        const loss = lossAt(model, corpus.train, starts.next().value, context);
+        const loss = lossAt(model, corpus.train, rows.next(), context);
         loss.backward();
         nn.utils.clipGradNorm_(parameters, 1);
         optimizer.step();
@@ -58,8 +64,10 @@ export async function trainLanguageModel(
         );
       }
       losses.push(value);
-      bar.update(losses.length, losses[losses.length - 1], (losses.length * batchSize * context) / seconds());
+      bar.update(losses.length, value, tokensPerSecond());
       await pacer.pause();
+      if (checkpoint && parts && (signal.aborted || losses.length % checkpoint.everySteps === 0))
+        await saveRun(checkpoint, parts, losses);
     }
   } finally {
     bar.stop();
@@ -69,7 +77,7 @@ export async function trainLanguageModel(
   return {
     losses,
     seconds: took,
-    tokensPerSecond: (losses.length * batchSize * context) / took,
+    tokensPerSecond: losses.length === before ? 0 : ((losses.length - before) * batchSize * context) / took,
     interrupted: losses.length < steps,
   };
 }

@@ -6,6 +6,8 @@ import {
   type DemoFlags,
   type FinetuneFlags,
   type GenerateFlags,
+  INTERRUPTED,
+  Interruption,
   runDemo,
   runFinetune,
   runGenerate,
@@ -17,6 +19,8 @@ const probability = number("a number from 0 to 1", (n) => n >= 0 && n <= 1);
 const belowOne = number("a number from 0 to below 1", (n) => n >= 0 && n < 1);
 const whole = number("a whole number from 1", (n) => Number.isInteger(n) && n >= 1);
 const wholeOrZero = number("a whole number from 0", (n) => Number.isInteger(n) && n >= 0);
+
+const modelHelp = "directory with config.json, safetensors, tokenizer.json; or org/name on the Hugging Face hub";
 
 program
   .name("wasmgrad")
@@ -37,9 +41,11 @@ trainingOptions(
   program
     .command("finetune")
     .description("fine-tune a model (a Hugging Face directory) on a text with LoRA")
-    .requiredOption("--model <dir>", "directory with config.json, model.safetensors, tokenizer.json")
+    .requiredOption("--model <dir>", modelHelp)
     .requiredOption("--data <file>", "text to train on; its last tenth is held out for validation")
-    .option("--max-chars <n>", "use the first n characters of the text", whole, 120_000),
+    .option("--max-chars <n>", "use the first n characters of the text", whole, 120_000)
+    .option("--checkpoint-every <n>", "steps after which the run's state is saved", whole, 50)
+    .option("--resume", "go on from the checkpoint in --out, if there is one", false),
   { steps: 300, temperature: 0, sampleTokens: 80 },
 ).action((flags: FinetuneFlags) => runFinetune(flags));
 
@@ -47,7 +53,7 @@ commonOptions(
   program
     .command("generate")
     .description("continue a prompt")
-    .requiredOption("--model <dir>", "directory with config.json, model.safetensors, tokenizer.json")
+    .requiredOption("--model <dir>", modelHelp)
     .requiredOption("--prompt <text>", "text to continue")
     .option("--adapter <dir>", "directory with a PEFT adapter for the model")
     .option("--max-tokens <n>", "tokens to add at the most", whole, 100)
@@ -113,5 +119,5 @@ try {
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`wasmgrad: ${error instanceof Error ? error.message : error}\n`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof Interruption ? INTERRUPTED : 1;
 }

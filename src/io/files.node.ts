@@ -35,27 +35,31 @@ export const files: Files = {
 
   async writeFileAtomic(target, content) {
     const path = toLocalPath("writeFileAtomic", target);
-    const temporary = temporaryBeside(path);
     await mkdir(dirname(path), { recursive: true });
+    const temporary = temporaryBeside(path);
     try {
       await writeThrough(temporary, content);
       await rename(temporary, path);
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;
+    } finally {
+      finished(temporary);
     }
   },
 
   writeFileAtomicSync(target, content) {
     const path = toLocalPath("writeFileAtomicSync", target);
-    const temporary = temporaryBeside(path);
     mkdirSync(dirname(path), { recursive: true });
+    const temporary = temporaryBeside(path);
     try {
       writeThroughSync(temporary, content);
       renameSync(temporary, path);
     } catch (error) {
       rmSync(temporary, { force: true });
       throw error;
+    } finally {
+      finished(temporary);
     }
   },
 
@@ -110,8 +114,23 @@ function handleAccess(handle: FileHandle, size: number, name: string): RandomAcc
   };
 }
 
+/** Files that are being written. A process that ends meanwhile takes them with it. */
+const unfinished = new Set<string>();
+
 function temporaryBeside(path: string): string {
-  return join(dirname(path), `.${randomUUID()}.tmp`);
+  if (unfinished.size === 0) process.once("exit", removeUnfinished);
+  const temporary = join(dirname(path), `.${randomUUID()}.tmp`);
+  unfinished.add(temporary);
+  return temporary;
+}
+
+function finished(temporary: string): void {
+  unfinished.delete(temporary);
+  if (unfinished.size === 0) process.off("exit", removeUnfinished);
+}
+
+function removeUnfinished(): void {
+  for (const temporary of unfinished) rmSync(temporary, { force: true });
 }
 
 /** The data must be on the disk before a rename: a crash could leave the new name on nothing. */

@@ -65,7 +65,7 @@ export async function fromHub(repo: string, options: HubOptions = {}): Promise<s
 export async function locate<Files extends object>(
   source: string | Files,
   file: string,
-  options: Pick<HubOptions, "signal"> = {},
+  options: Pick<HubOptions, "signal" | "onProgress"> = {},
 ): Promise<string | Files | HubFiles> {
   if (typeof source !== "string" || !/^\w[\w.-]*\/\w[\w.-]*$/.test(source)) return source;
   return (await files.directoryExists(source, file)) ? source : fromHub(source, options);

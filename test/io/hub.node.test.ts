@@ -175,7 +175,7 @@ describe("fromPretrained", () => {
     model.dispose();
     expect(await readdir(join(folder, "wasmgrad", "org", "whole"))).toEqual(["main"]);
     vi.stubEnv("HF_TOKEN", "secret");
-    (await models.Llama.fromPretrained("org/gated")).dispose();
+    (await models.Llama.fromPretrained("org/gated", { onProgress() {}, config: {} })).dispose();
     await expect(models.Llama.fromPretrained("org/nothing")).rejects.toThrow("org/nothing must have config.json");
   });
 
