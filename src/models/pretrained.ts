@@ -53,7 +53,7 @@ export abstract class PretrainedModel<Config extends PretrainedConfig = Pretrain
     options: LoadOptions<Config> = {},
   ): Promise<M> {
     checkOptions("fromPretrained", options, ["onProgress", "signal", "config", "newHead"]);
-    const found = await locate(normalizeSource(source), "config.json", options);
+    const found = await locate(normalizeSource(source), "config.json", { signal: options.signal });
     const config = { ...(await readConfig<Config>(found)), ...options.config };
     const model = wholeOrNothing(() => withoutRandomValues(() => new this(config)));
     try {

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { io } from "../../src/index.js";
 
 const cli = "dist/cli/wasmgrad.js";
 const unbuilt = existsSync(cli) ? false : `${cli} is not built`;
@@ -84,31 +85,85 @@ describe.skipIf(unbuilt)(`wasmgrad${unbuilt ? `: ${unbuilt}` : ""}`, () => {
     expect(await generate(...sampled)).toEqual(await generate(...sampled));
   });
 
-  test("Ctrl-C ends after the present step and saves what there is", { timeout: 30_000 }, async () => {
-    let sent = false;
-    const args = [
-      "finetune",
-      "--model",
-      at("demo", "merged"),
-      "--data",
-      at("text.txt"),
-      ...tiny,
-      "--steps",
-      "1000000",
-      "--out",
-      at("cut"),
-    ];
-    const { code, stdout, stderr } = await run(args, (text, interrupt) => {
-      if (sent || !text.includes("fine-tuning")) return;
-      sent = true;
-      setTimeout(interrupt, 300);
+  const finetuning = (out: string, ...more: string[]) => [
+    ...["finetune", "--model", at("demo", "merged"), "--data", at("text.txt"), ...tiny],
+    ...["--dropout", "0.1", "--out", at(out), ...more],
+  ];
+
+  test("Ctrl-C ends after the present step and saves what there is; --resume ends as if nothing had been", {
+    timeout: 60_000,
+  }, async () => {
+    const steps = ["--steps", "40", "--checkpoint-every", "2"];
+    expect(await run(finetuning("whole", ...steps))).toMatchObject({ code: 0 });
+    expect(readdirSync(at("whole")).sort()).toEqual(["adapter", "merged", "report.html"]);
+    let watch: NodeJS.Timeout | undefined;
+    const { code, stdout, stderr } = await run(finetuning("cut", ...steps), (_, interrupt) => {
+      watch ??= setInterval(() => {
+        if (!existsSync(at("cut", "checkpoint.safetensors"))) return;
+        clearInterval(watch);
+        interrupt();
+      }, 2);
     });
+    clearInterval(watch);
     expect(code).toBe(130);
     expect(stderr).toContain("interrupted");
     expect(stdout).toContain("validation loss after");
-    expect(readdirSync(at("cut")).sort()).toEqual(["adapter", "merged", "report.html"]);
+    expect(readdirSync(at("cut")).sort()).toEqual(["adapter", "checkpoint.safetensors", "merged", "report.html"]);
     expect(readFileSync(at("cut", "report.html"), "utf8")).toContain("Interrupted after");
+    const other = await run(finetuning("cut", ...steps, "--resume", "--batch-size", "4"));
+    expect(other).toMatchObject({ code: 1 });
+    expect(other.stderr).toContain(
+      "--resume must come with the options that the run began with, got --batch-size 4 after 2",
+    );
+    expect(await run(finetuning("cut", ...steps, "--resume"))).toMatchObject({ code: 0 });
+    for (const file of ["adapter/adapter_model.safetensors", "merged/model.safetensors"]) {
+      expect(readFileSync(at("cut", file)).equals(readFileSync(at("whole", file))), file).toBe(true);
+    }
+    expect(readdirSync(at("cut")).sort()).toEqual(["adapter", "merged", "report.html"]);
   });
+
+  test("Ctrl-C at any moment, once or twice, leaves no file that is not whole", { timeout: 60_000 }, async () => {
+    const endless = ["--steps", "1000000"];
+    // null: the signal came when the command was on its way out
+    const moments: Record<string, { at: RegExp; times: number; codes: (number | null)[]; flags?: string[] }> = {
+      begin: { at: /wasmgrad 0/, times: 1, codes: [130, null], flags: endless },
+      before: { at: /data {3}/, times: 1, codes: [130], flags: endless },
+      sampled: { at: /validation loss before/, times: 1, codes: [130], flags: endless },
+      twice: { at: /validation loss before/, times: 2, codes: [130], flags: endless },
+      writing: { at: /validation loss after/, times: 1, codes: [0, null] },
+      merging: { at: /merged weights differ/, times: 1, codes: [0, null] },
+      quitting: { at: /merged weights differ/, times: 2, codes: [130, 0, null] },
+    };
+    const cases = Object.entries(moments).map(async ([name, moment]) => {
+      let left = moment.times;
+      const { code, stderr } = await run(
+        finetuning(name, "--checkpoint-every", "1", ...(moment.flags ?? [])),
+        (text, interrupt) => {
+          const isSeen = left === moment.times ? moment.at.test(text) : text.includes("interrupted");
+          if (left === 0 || !isSeen) return;
+          left--;
+          interrupt();
+        },
+      );
+      expect(moment.codes, `${name}: ${stderr}`).toContain(code);
+      if (code === 0) expect(readdirSync(at(name)).sort(), name).toEqual(["adapter", "merged", "report.html"]);
+      await expectWhole(at(name));
+    });
+    await Promise.all(cases);
+  });
+
+  /** Every file below `dir` can be read to its end. */
+  async function expectWhole(dir: string): Promise<void> {
+    if (!existsSync(dir)) return;
+    for (const name of readdirSync(dir, { recursive: true, encoding: "utf8" })) {
+      const path = join(dir, name);
+      if (statSync(path).isDirectory()) continue;
+      expect(name).toMatch(/\.(json|safetensors|html)$/);
+      if (name.endsWith(".json")) JSON.parse(readFileSync(path, "utf8"));
+      if (name.endsWith(".html")) expect(readFileSync(path, "utf8")).toContain("</html>");
+      if (name.endsWith(".safetensors")) await (await io.safetensors.open(path)).close();
+    }
+  }
 
   test("bad input is one line that says what must hold, before any work", { timeout: 60_000 }, async () => {
     writeFileSync(at("short.txt"), "too short");
@@ -125,7 +180,7 @@ describe.skipIf(unbuilt)(`wasmgrad${unbuilt ? `: ${unbuilt}` : ""}`, () => {
       ],
       [
         finetune("--model", model, "--data", at("text.txt"), "--target", "query"),
-        /got query; the model's linear layers are named/,
+        /got query; the model's layers that take an adapter are named/,
       ],
       [finetune("--model", model, "--data", at("text.txt"), "--rank", "0"), /--rank.*whole number from 1/],
       [finetune("--model", model), /--data/],
