@@ -1,10 +1,10 @@
 /**
- * GFLOP/s of attention on permuted projections, counting what the causal mask leaves: two products forward, five
- * backward. And their share of what multiply-adds in registers reach at the same moment.
+ * Attention on permuted projections beside multiply-adds in registers, counting what the causal mask leaves: two
+ * products forward, five backward.
  */
 import { kernels } from "../src/wasm/kernels.js";
-import { allocate, float32View, nullPtr, type Ptr } from "../src/wasm/memory.js";
-import { ceiling, interleave, median, start, table } from "./harness.js";
+import { allocate, float32View, nullPtr } from "../src/wasm/memory.js";
+import { benchKernels, expectFloats, floats, type KernelCase } from "./kernels.js";
 
 interface Shape {
   B: number;
@@ -34,70 +34,53 @@ const shapes: Shape[] = [
   { ...causal(1, 12, 12, 512, 64), Tq: 1, causal: false },
 ];
 
-function random(length: number): Ptr {
-  const ptr = allocate(4 * length);
-  const values = float32View(ptr, length);
-  for (let i = 0; i < length; i++) values[i] = Math.random() * 2 - 1;
-  return ptr;
-}
-
-/** Both passes over random numbers that lie as [B, T, H, D]. */
-function passes({ B, H, Hkv, Tq, Tk, D, causal }: Shape): [() => void, () => void] {
-  const [q, dq, y, dy] = Array.from({ length: 4 }, () => random(B * Tq * H * D));
-  const [k, dk, v, dv] = Array.from({ length: 4 }, () => random(B * Tk * Hkv * D));
-  const lse = random(B * H * Tq);
+/** Forward, and forward with backward, on numbers that lie as [B, T, H, D]. */
+function cases({ B, H, Hkv, Tq, Tk, D, causal }: Shape): KernelCase[] {
+  const count = B * Tq * H * D;
+  const keyCount = B * Tk * Hkv * D;
+  const [q, dq, y, dy] = [1, 2, 3, 4].map((seed) => floats(count, 1, seed));
+  const [k, dk, v, dv] = [5, 6, 7, 8].map((seed) => floats(keyCount, 1, seed));
+  const lse = floats(B * H * Tq);
   const queries = [Tq * H * D, D, H * D] as const;
   const keys = [Tk * Hkv * D, D, Hkv * D] as const;
   const sizes = [0, B * Hkv, H, Hkv, Tq, Tk, D, D] as const;
-  const rest = [...queries, ...keys, ...keys, 0, 0, 0, 0, causal ? 0 : Tk, 1 / Math.sqrt(D)] as const;
+  const scale = 1 / Math.sqrt(D);
+  const rest = [...queries, ...keys, ...keys, 0, 0, 0, 0, causal ? 0 : Tk, scale] as const;
   const work = allocate(kernels.attentionWorkspace(Tk, D, D));
   const gradWork = allocate(kernels.attentionGradWorkspace(H / Hkv, Tq, D, D));
-  const gradients = [dq, dk, dv] as const;
   const inputs = [q, k, v, nullPtr] as const;
+  const strides = [...queries, ...keys, ...keys, ...queries, ...queries, ...rest] as const;
+  const forward = () => kernels.attention(y, lse, ...inputs, work, ...sizes, ...queries, ...rest);
+  const backward = () => kernels.attentionGrad(dq, dk, dv, dy, y, lse, ...inputs, gradWork, ...sizes, ...strides);
+
+  /** Element `at` of y, by the formula. */
+  function element(at: number): number {
+    const [b, t, h, d] = [Math.floor(at / (Tq * H * D)), Math.floor(at / (H * D)) % Tq, Math.floor(at / D) % H, at % D];
+    const [qs, ks, vs] = [float32View(q, count), float32View(k, keyCount), float32View(v, keyCount)];
+    const head = Math.floor((h * Hkv) / H);
+    const key = (j: number) => ((b * Tk + j) * Hkv + head) * D;
+    let [sum, weighted] = [0, 0];
+    for (let j = 0; j < (causal ? t + 1 : Tk); j++) {
+      let score = 0;
+      for (let e = 0; e < D; e++) score += qs[((b * Tq + t) * H + h) * D + e] * ks[key(j) + e];
+      const weight = Math.exp(score * scale);
+      sum += weight;
+      weighted += weight * vs[key(j) + d];
+    }
+    return weighted / sum;
+  }
+
+  const name = `${B} × ${H}/${Hkv} heads, ${Tq} × ${Tk}, D ${D}${causal ? ", causal" : ""}`;
+  const product = 2 * B * H * D * (causal ? (Tq * (Tq + 1)) / 2 : Tq * Tk);
+  const both = () => {
+    forward();
+    backward();
+  };
+  const check = () => expectFloats(y, count, element);
   return [
-    () => kernels.attention(y, lse, ...inputs, work, ...sizes, ...queries, ...rest),
-    () =>
-      kernels.attentionGrad(
-        ...gradients,
-        dy,
-        y,
-        lse,
-        ...inputs,
-        gradWork,
-        ...sizes,
-        ...queries,
-        ...keys,
-        ...keys,
-        ...queries,
-        ...queries,
-        ...rest,
-      ),
+    { name: `${name}: forward`, run: forward, check, flops: 2 * product },
+    { name: `${name}: both passes`, run: both, check, flops: 7 * product },
   ];
 }
 
-/** Of one product of the size of q kᵀ. */
-function productFlops({ B, H, Tq, Tk, D, causal }: Shape): number {
-  return 2 * B * H * D * (causal ? (Tq * (Tq + 1)) / 2 : Tq * Tk);
-}
-
-const top = await ceiling(await start());
-const timed = interleave(shapes.flatMap(passes), top.run);
-const giga = (flops: number, seconds: number[]) => flops / median(seconds) / 1e9;
-const rows = shapes.map((shape, i) => {
-  const flops = productFlops(shape);
-  const forward = timed[2 * i];
-  const backward = timed[2 * i + 1];
-  const both = forward.seconds.map((s, round) => s + backward.seconds[round]);
-  const share = (7 * flops) / median(both) / (top.flops / median([...forward.yardstick, ...backward.yardstick]));
-  const { B, H, Hkv, Tq, Tk, D } = shape;
-  return [
-    `${B}×${H}/${Hkv} heads, ${Tq}×${Tk}, D ${D}${shape.causal ? ", causal" : ""}`,
-    `${(median(forward.seconds) * 1e3).toFixed(3)}`,
-    giga(2 * flops, forward.seconds).toFixed(1),
-    `${(median(backward.seconds) * 1e3).toFixed(3)}`,
-    giga(5 * flops, backward.seconds).toFixed(1),
-    giga(7 * flops, both).toFixed(1),
-    `${(100 * share).toFixed(0)} %`,
-  ];
-});
-console.log(table([["", "forward ms", "GFLOP/s", "backward ms", "GFLOP/s", "both", "of ceiling"], ...rows]));
+await benchKernels("attention", () => shapes.flatMap(cases));

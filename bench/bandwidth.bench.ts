@@ -1,59 +1,28 @@
-/**
- * GB/s, bytes read and written, of the kernels that memory bounds, in the cache and beyond it, and their share of what
- * copying reaches at the same moment; nanoseconds per element for random numbers.
- */
+/** Kernels that memory bounds, in the cache and beyond it, beside a copy of as many bytes. */
 import { kernels } from "../src/wasm/kernels.js";
-import { allocate, float32View, nullPtr, type Ptr } from "../src/wasm/memory.js";
-import { interleave, median, start, table } from "./harness.js";
+import { float32View } from "../src/wasm/memory.js";
+import { benchKernels, expectFloats, floats, type KernelCase } from "./kernels.js";
 
-/** A call on `n` elements and how many floats it moves for each. */
-type Case = readonly [name: string, floatsMoved: number, run: () => void];
-
-function ones(n: number): Ptr {
-  const ptr = allocate(4 * n);
-  float32View(ptr, n).fill(1);
-  return ptr;
-}
-
-function cases(n: number): Case[] {
-  const [a, b, c, d, e] = Array.from({ length: 5 }, () => ones(n));
+/** On n elements, a square of whole rows of 256. */
+function cases(n: number): KernelCase[] {
+  const [a, b, c] = [floats(n, 1, 1), floats(n, 1, 2), floats(n, 1, 3)];
   const side = Math.floor(Math.sqrt(n));
-  const work = allocate(8192);
   const random = [1, 2, 3, 0] as const;
-  return [
-    ["add", 3, () => kernels.add(a, b, c, 1, n, 0, 1, 0, 1)],
-    ["add a row", 2, () => kernels.add(a, b, c, n / 256, 256, 256, 1, 0, 1)],
-    ["add a column", 2, () => kernels.add(a, b, c, n / 256, 256, 256, 1, 1, 0)],
-    ["maximum", 3, () => kernels.maximum(a, b, c, 1, n, 0, 1, 0, 1)],
-    ["addScaled", 3, () => kernels.addScaled(a, b, n, 1e-3)],
-    ["transpose", 2, () => kernels.copyStrided(a, b, side, side, side, 1, 1, side)],
-    ["copy rows of 32", 1, () => kernels.copyStrided(a, b, n / 64, 32, 32, 1, 64, 1)],
-    ["sum of rows", 1, () => kernels.sum(a, work, b, n / 256, 256, 1, 256, 1, 1)],
-    ["sum of columns", 1, () => kernels.sum(a, work, b, 1, n / 256, 256, 0, 256, 1)],
-    ["amax of rows", 1, () => kernels.amax(a, b, n / 256, 256, 1, 256, 1)],
-    ["sgd, momentum", 5, () => kernels.sgd(a, b, c, n, 1e-3, 0.9, 1, 0)],
-    ["adamW", 7, () => kernels.adam(a, b, c, nullPtr, d, n, 1e-3, 1, 0.1, 0.999, 0.001, 1, 1e-8)],
-    ["adamW, amsgrad", 9, () => kernels.adam(a, b, c, e, d, n, 1e-3, 1, 0.1, 0.999, 0.001, 1, 1e-8)],
-    ["uniform", 1, () => kernels.uniform(a, n, ...random, 0, 1)],
-    ["normal", 1, () => kernels.normal(a, n, ...random, 0, 1)],
-    ["dropout", 2, () => kernels.dropout(a, b, n, ...random, 0x40000000, 1.25)],
-  ];
+  const sum = (i: number) => float32View(b, n)[i] + float32View(c, n)[i];
+  const all: Record<string, Omit<KernelCase, "name">> = {
+    add: { run: () => kernels.add(a, b, c, 1, n, 0, 1, 0, 1), check: () => expectFloats(a, n, sum), bytes: 12 * n },
+    relu: { run: () => kernels.relu(a, b, n), bytes: 8 * n },
+    "add a row": { run: () => kernels.add(a, b, c, n / 256, 256, 256, 1, 0, 1), bytes: 8 * n },
+    "add a column": { run: () => kernels.add(a, b, c, n / 256, 256, 256, 1, 1, 0), bytes: 8 * n },
+    maximum: { run: () => kernels.maximum(a, b, c, 1, n, 0, 1, 0, 1), bytes: 12 * n },
+    addScaled: { run: () => kernels.addScaled(a, b, n, 1e-9), bytes: 12 * n },
+    transpose: { run: () => kernels.copyStrided(a, b, side, side, side, 1, 1, side), bytes: 8 * n },
+    "copy rows of 32": { run: () => kernels.copyStrided(a, b, n / 64, 32, 32, 1, 64, 1), bytes: 4 * n },
+    uniform: { run: () => kernels.uniform(a, n, ...random, 0, 1), bytes: 4 * n },
+    normal: { run: () => kernels.normal(a, n, ...random, 0, 1), bytes: 4 * n },
+    dropout: { run: () => kernels.dropout(a, b, n, ...random, 0x40000000, 1.25), bytes: 8 * n },
+  };
+  return Object.entries(all).map(([name, each]) => ({ name: `${name}, ${side}²`, ...each }));
 }
 
-await start();
-for (const n of [4096, 65536, 4194304]) {
-  const all = cases(n);
-  const [to, from] = [ones(n), ones(n)];
-  const copy = () => kernels.copyStrided(to, from, 1, n, n, 1, n, 1);
-  const timed = interleave(
-    all.map(([, , run]) => run),
-    copy,
-  );
-  const rows = all.map(([name, floatsMoved], i) => {
-    const seconds = median(timed[i].seconds);
-    const rate = (4 * n * floatsMoved) / seconds / 1e9;
-    const ceiling = (8 * n) / median(timed[i].yardstick) / 1e9;
-    return [name, rate.toFixed(1), `${((100 * rate) / ceiling).toFixed(0)} %`, ((1e9 * seconds) / n).toFixed(2)];
-  });
-  console.log(`\n${n} elements\n${table([["kernel", "GB/s", "of copy", "ns/element"], ...rows])}`);
-}
+await benchKernels("bandwidth", () => [64, 512, 4096].flatMap((side) => cases(side * side)));

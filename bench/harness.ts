@@ -37,19 +37,29 @@ function time({ run, calls }: Slice): number {
 }
 
 /**
- * Times every case in turn, round after round, with a slice of the yardstick before each: a slow moment of the machine
+ * Times every case in turn, round after round, with a slice of its yardstick before each: a slow moment of the machine
  * slows both. Functions warm up while their slices are sized.
+ *
+ * @param yardsticks one for all cases, or one for each
  */
-export function interleave(cases: (() => void)[], yardstick: () => void, rounds = 15): Timed[] {
-  const reference = slice(yardstick);
-  const slices = cases.map((run) => {
+export function interleave(
+  cases: readonly (() => void)[],
+  yardsticks: (() => void) | readonly (() => void)[],
+  rounds = 15,
+): Timed[] {
+  const sliceOf = new Map<() => void, Slice>();
+  const warm = (run: () => void): Slice => {
     slice(run);
-    return slice(run);
-  });
+    const sized = sliceOf.get(run) ?? slice(run);
+    sliceOf.set(run, sized);
+    return sized;
+  };
+  const slices = cases.map(warm);
+  const references = cases.map((_, i) => warm(typeof yardsticks === "function" ? yardsticks : yardsticks[i]));
   const timed: Timed[] = cases.map(() => ({ seconds: [], yardstick: [] }));
   for (let round = 0; round < rounds; ++round) {
     slices.forEach((each, i) => {
-      timed[i].yardstick.push(time(reference));
+      timed[i].yardstick.push(time(references[i]));
       timed[i].seconds.push(time(each));
     });
   }

@@ -18,7 +18,7 @@ export interface Result {
   /** What the row counts, per second or per element. */
   rate?: { value: number; unit: "GFLOP/s" | "GB/s" | "ns/element" | "KiB" };
   /** Of the yardstick in the same moments: the ceiling of multiply-adds, a copy, or a roofline. */
-  share?: { value: number; of: "ceiling" | "copy" | "roofline" };
+  share?: { value: number; of: "ceiling" | "copy" | "reading" | "roofline" };
   why?: string;
 }
 
