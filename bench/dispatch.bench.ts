@@ -5,7 +5,7 @@ import { type Result, runtime, writeSuite } from "./results.js";
 
 const OPERATIONS = 100;
 
-await init();
+await init({ threads: 1 });
 const { variant } = runtimeInfo();
 const a = tensor([1.5], { requiresGrad: true });
 const b = tensor([2.5], { requiresGrad: true });

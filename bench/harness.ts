@@ -87,7 +87,7 @@ export async function ceiling(variant: Variant): Promise<{ run: () => void; flop
   return { run: () => void exports.ceiling(address, rounds), flops: rounds * exports.flops.value };
 }
 
-/** Starts the kernels, of the variant asked for, and says on what they run. */
+/** Starts the kernels, of the variant asked for, on one thread, and says on what they run. */
 export async function start(simd: SimdOption = "auto"): Promise<Variant> {
   const { variant } = await init({ simd, threads: 1 });
   console.log(
