@@ -1,12 +1,13 @@
 /**
  * Runs benchmarks one after the other: all of `bench/*.bench.ts`, or those whose stems are given; then puts what they
- * left in bench/results together. Options act on the results that are there: `--readme` writes their summary into
- * README.md, `--check` compares ratios with bench/baseline.json, `--accept` makes them the baseline.
+ * left in bench/results together. `--check` runs the kernels' and compares their shares with bench/baseline.json.
+ * Two options act on the results that are there: `--readme` writes their summary into README.md, `--accept` makes their
+ * shares the baseline.
  *
  * Programs are bundled as the published package is: helpers that keep names, as tsx's, would slow every closure.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { build } from "esbuild";
 import { relaxedSimd } from "wasm-feature-detect";
 
@@ -17,7 +18,10 @@ const stems = readdirSync("bench")
   .sort();
 const options = process.argv.slice(2).filter((argument) => argument.startsWith("--"));
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
-const wanted = named.length + options.length > 0 ? named : stems;
+/** Suites of shares: they compare with the machine itself, so a baseline of them means something elsewhere. */
+const kernelStems = stems.filter((stem) => !["peers", "startup", "dispatch", "lora-step", "train-step"].includes(stem));
+const everything = options.includes("--check") ? kernelStems : options.length > 0 ? [] : stems;
+const wanted = named.length > 0 ? named : everything;
 for (const stem of wanted) {
   if (!stems.includes(stem)) throw new Error(`bench: must be one of ${stems.join(", ")}, got ${stem}`);
 }
@@ -31,7 +35,7 @@ const shared = {
   outExtension: { ".js": ".mjs" },
   logLevel: "error",
 };
-const sources = [...wanted.map((stem) => `${stem}${suffix}`), "wasmgrad.ts", "report.ts"];
+const sources = [...wanted.map((stem) => `${stem}${suffix}`), "wasmgrad.ts", "report.ts", "check.ts"];
 const entryPoints = Object.fromEntries(sources.map((file) => [file.slice(0, -3), `bench/${file}`]));
 await build({ ...shared, entryPoints, outdir: "build/bench", external: ["esbuild"] });
 
@@ -53,11 +57,22 @@ if (wanted.includes("peers") && existsSync(`${peers}/node_modules`)) {
 // Node 20 has relaxed SIMD behind a flag of V8.
 const flags = (await relaxedSimd()) ? [] : ["--experimental-wasm-relaxed-simd"];
 
+/** Whether the program ended well. */
 function run(program, ...args) {
   const command = [...flags, `build/bench/${program}.mjs`, ...args];
-  const { status } = spawnSync(process.execPath, command, { stdio: "inherit" });
-  if (status !== 0) process.exitCode = 1;
+  return spawnSync(process.execPath, command, { stdio: "inherit" }).status === 0;
 }
 
-for (const stem of wanted) run(`${stem}.bench`);
-if (named.length === 0) run("report", ...options);
+for (const stem of wanted) if (!run(`${stem}.bench`)) process.exitCode = 1;
+
+if (options.includes("--check")) {
+  const failing = () => (run("check") ? [] : JSON.parse(readFileSync("build/bench/fallen.json", "utf8")));
+  // What falls is measured again: a busy moment does not last, a regression does.
+  const again = failing();
+  for (const suite of again) run(`${suite}.bench`);
+  if (again.length > 0 && failing().length > 0) process.exitCode = 1;
+} else if (options.includes("--accept")) {
+  run("check", "--accept");
+} else if (named.length === 0 && !run("report", ...options)) {
+  process.exitCode = 1;
+}
