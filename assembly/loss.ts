@@ -294,15 +294,11 @@ export function firstImprobable(x: usize, n: i32): i32 {
 }
 
 /** log x, −100 at least */
-// @ts-ignore: decorator
-@inline
 function logProbability(x: v128): v128 {
   return f32x4.max(logOf(x), at(CONSTANTS, 1));
 }
 
 /** log(1 − x), −100 at least */
-// @ts-ignore: decorator
-@inline
 function logComplement(x: v128): v128 {
   return f32x4.max(log1p(f32x4.neg(x)), at(CONSTANTS, 1));
 }
@@ -353,8 +349,6 @@ class BinaryCrossEntropyTargetSlope {
 }
 
 /** log(1 + e^−|x|): log(1 + e^x) is that + max(x, 0) */
-// @ts-ignore: decorator
-@inline
 function softplusRest(x: v128): v128 {
   return log1p(exp(f32x4.neg(f32x4.abs(x))));
 }

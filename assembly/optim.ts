@@ -242,27 +242,7 @@ export function rmsprop(
   eps: f32,
   momentum: f32,
 ): void {
-  if (b && m) steps<CenteredRmspropMomentum>(p, v, b, m, g, n, lr, alpha, w, eps, momentum);
-  else if (b) steps<RmspropMomentum>(p, v, b, m, g, n, lr, alpha, w, eps, momentum);
-  else if (m) steps<CenteredRmsprop>(p, v, b, m, g, n, lr, alpha, w, eps, momentum);
-  else steps<Rmsprop>(p, v, b, m, g, n, lr, alpha, w, eps, momentum);
-}
-
-/** d of plain RMSprop */
-// @ts-ignore: decorator
-@inline
-function scaled(v: usize, g: v128, alpha: v128, w: v128, eps: v128, n: usize): v128 {
-  return f32x4.div(g, f32x4.add(f32x4.sqrt(averagedSquare(v, g, alpha, w, n)), eps));
-}
-
-/** d of centered RMSprop; rounding may leave v − m² below 0 */
-// @ts-ignore: decorator
-@inline
-function scaledByDeviation(v: usize, m: usize, g: v128, alpha: v128, w: v128, eps: v128, n: usize): v128 {
-  const second = averagedSquare(v, g, alpha, w, n);
-  const first = averaged(m, g, w, n);
-  const variance = f32x4.max(nmadd(first, first, second), f32x4.splat(0));
-  return f32x4.div(g, f32x4.add(f32x4.sqrt(variance), eps));
+  steps<Rmsprop>(p, v, b, m, g, n, lr, alpha, w, eps, momentum, b ? 1 : 0, m ? 1 : 0);
 }
 
 @final
@@ -279,81 +259,19 @@ class Rmsprop {
     w: v128,
     eps: v128,
     momentum: v128,
-    f: v128,
-    h: v128,
+    buffered: v128,
+    centered: v128,
     n: usize,
   ): void {
-    const d = scaled(v, loadFirst(g, n), alpha, w, eps, n);
+    const gradient = loadFirst(g, n);
+    let second = averagedSquare(v, gradient, alpha, w, n);
+    if (v128.any_true(centered)) {
+      const first = averaged(m, gradient, w, n);
+      second = f32x4.max(nmadd(first, first, second), f32x4.splat(0)); // rounding may leave v − m² below 0
+    }
+    let d = f32x4.div(gradient, f32x4.add(f32x4.sqrt(second), eps));
+    if (v128.any_true(buffered)) d = grown(b, d, momentum, f32x4.splat(1), n);
     storeFirst(p, nmadd(d, lr, loadFirst(p, n)), n);
-  }
-}
-
-@final
-class CenteredRmsprop {
-  @inline
-  four(
-    p: usize,
-    v: usize,
-    b: usize,
-    m: usize,
-    g: usize,
-    lr: v128,
-    alpha: v128,
-    w: v128,
-    eps: v128,
-    momentum: v128,
-    f: v128,
-    h: v128,
-    n: usize,
-  ): void {
-    const d = scaledByDeviation(v, m, loadFirst(g, n), alpha, w, eps, n);
-    storeFirst(p, nmadd(d, lr, loadFirst(p, n)), n);
-  }
-}
-
-@final
-class RmspropMomentum {
-  @inline
-  four(
-    p: usize,
-    v: usize,
-    b: usize,
-    m: usize,
-    g: usize,
-    lr: v128,
-    alpha: v128,
-    w: v128,
-    eps: v128,
-    momentum: v128,
-    f: v128,
-    h: v128,
-    n: usize,
-  ): void {
-    const d = scaled(v, loadFirst(g, n), alpha, w, eps, n);
-    storeFirst(p, nmadd(grown(b, d, momentum, f32x4.splat(1), n), lr, loadFirst(p, n)), n);
-  }
-}
-
-@final
-class CenteredRmspropMomentum {
-  @inline
-  four(
-    p: usize,
-    v: usize,
-    b: usize,
-    m: usize,
-    g: usize,
-    lr: v128,
-    alpha: v128,
-    w: v128,
-    eps: v128,
-    momentum: v128,
-    f: v128,
-    h: v128,
-    n: usize,
-  ): void {
-    const d = scaledByDeviation(v, m, loadFirst(g, n), alpha, w, eps, n);
-    storeFirst(p, nmadd(grown(b, d, momentum, f32x4.splat(1), n), lr, loadFirst(p, n)), n);
   }
 }
 

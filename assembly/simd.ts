@@ -52,9 +52,7 @@ export function highWords(a: v128, b: v128): v128 {
   return v128.shuffle<u16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
-/** The first `n` (1 to 3) floats at `x`; the other lanes are 0. */
-// @ts-ignore: decorator
-@inline
+/** The first `n` (1 to 3) floats at `x`; the other lanes are 0. A call (scripts/tails.mjs), as is `storeTail`. */
 export function loadTail(x: usize, n: usize): v128 {
   if (n == 1) return v128.load32_zero(x);
   const low = v128.load64_zero(x);
@@ -62,8 +60,6 @@ export function loadTail(x: usize, n: usize): v128 {
 }
 
 /** Writes the first `n` (1 to 3) lanes of `v` to `y`. */
-// @ts-ignore: decorator
-@inline
 export function storeTail(y: usize, v: v128, n: usize): void {
   if (n == 1) {
     v128.store32_lane(y, v, 0);

@@ -8,11 +8,12 @@ import { gzipSync } from "node:zlib";
 import asc from "assemblyscript/asc";
 import { build as bundle } from "esbuild";
 import { parameterNames, typedKernels } from "./bindings.mjs";
+import TailsApart from "./tails.mjs";
 
 const variants = ["simd", "relaxed-simd"];
 
 async function compile(variant) {
-  const { error, stderr } = await asc.main(["assembly/index.ts", "--target", variant]);
+  const { error, stderr } = await asc.main(["assembly/index.ts", "--target", variant], { transforms: [TailsApart] });
   if (error) throw new Error(`asc --target ${variant}: ${error.message}\n${stderr.toString()}`);
 }
 
