@@ -32,6 +32,11 @@ export class KeyValueCache {
     const added = keys.shape[2];
     const present: Layer | undefined = this.layers[i];
     if (present) checkFits(present, keys);
+    if (i > 0 && (present?.length ?? 0) + added !== this.length) {
+      throw new Error(
+        "KeyValueCache: every layer must hold the same tokens, got a forward that failed; start a new one",
+      );
+    }
     const layer = present ?? {
       keys: this.room(keys, this.capacity),
       values: this.room(values, this.capacity),

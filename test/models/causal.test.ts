@@ -226,4 +226,23 @@ describe("causal language models", () => {
         }),
       ),
     ));
+
+  test("a cache that a failed forward left incomplete is an error", () =>
+    withModel(gpt2, (model) =>
+      noGrad(() =>
+        scope(() => {
+          const cache = new models.KeyValueCache();
+          const { h } = (model as models.GPT2).transformer;
+          const remove = h.at(0).registerForwardHook(() => {
+            throw new Error("interrupted");
+          });
+          expect(() => model.forward(int([[3, 4]]), { cache })).toThrow("interrupted");
+          remove();
+          expect(() => model.forward(int([[3, 4]]), { cache })).toThrow(
+            "KeyValueCache: every layer must hold the same tokens, got a forward that failed; start a new one",
+          );
+          cache.dispose();
+        }),
+      ),
+    ));
 });
