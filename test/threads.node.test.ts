@@ -1,4 +1,9 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { afterEach, describe, expect, inject, test, vi } from "vitest";
+
+import { Slot } from "../src/wasm/job.js";
+import type { PoolWorker, Workers } from "../src/wasm/workers.js";
 
 type Library = typeof import("../src/index.js");
 
@@ -10,7 +15,29 @@ async function freshLibrary(): Promise<Library> {
   return import("../src/index.js");
 }
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.doUnmock("#workers");
+});
+
+/** The workers of the next library are made by `change` from how they are really started. */
+async function changeWorkers(change: (start: Workers["start"]) => Workers["start"]): Promise<void> {
+  const { workers } = await vi.importActual<{ workers: Workers }>("../src/wasm/workers.node.js");
+  vi.doMock("#workers", () => ({ workers: { ...workers, start: change(workers.start) } }));
+}
+
+/** The module of the baseline kernels, as a user who gives it would have it. */
+async function baselineBytes(): Promise<Uint8Array<ArrayBuffer>> {
+  const { gzipped } = await import("../src/wasm/simd.gen.js");
+  const stream = new Blob([Buffer.from(gzipped, "base64")]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** WebAssembly with other members. */
+function patched(members: object): object {
+  const names = Object.getOwnPropertyNames(WebAssembly) as (keyof typeof WebAssembly)[];
+  return { ...Object.fromEntries(names.map((name) => [name, WebAssembly[name]])), ...members };
+}
 
 /** 50 steps of a small classifier; the bits of its parameters. */
 function train({ manualSeed, nn, optim, F, randn, randint, scope }: Library): number[] {
@@ -69,5 +96,173 @@ describe("threads", () => {
     const { init, shutdown } = await freshLibrary();
     expect(await init({ threads: 64 })).toMatchObject({ threads: 64, reason: expect.stringMatching(/64 threads on/) });
     await shutdown();
+  });
+
+  test("shutdown ends them, and init starts others", async () => {
+    const { init, shutdown, tensor, F, runtimeInfo } = await freshLibrary();
+    for (let i = 0; i < 3; i++) {
+      await init({ threads: 2 });
+      expect(runtimeInfo()).toMatchObject({ threads: 2, sharedMemory: true });
+      expect(F.relu(tensor(new Float32Array(100).fill(-1))).data()).toEqual(new Float32Array(100));
+      await shutdown();
+    }
+  });
+
+  test("an idle pool lets the process exit", async () => {
+    const program = `import { init } from "./src/index.ts"; console.log((await init({ threads: 2 })).threads);`;
+    const args = ["--import", "tsx", "--input-type=module", "--eval", program];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    let said = "";
+    child.stdout.on("data", (text) => {
+      said += text;
+    });
+    expect(await once(child, "exit")).toEqual([0, null]);
+    expect(said).toBe("2\n");
+  });
+
+  test("a worker that died is an error once; the next operations run on one thread", async () => {
+    const crew: PoolWorker[] = [];
+    await changeWorkers((start) => (...args) => {
+      crew.push(start(...args));
+      return crew[crew.length - 1];
+    });
+    const { init, shutdown, tensor, F, runtimeInfo, WorkerLostError } = await freshLibrary();
+    await init({ threads: 2 });
+    const x = tensor(new Float32Array(100).fill(2));
+    await crew[0].terminate();
+    await vi.waitFor(() => expect(() => F.relu(x)).toThrow(WorkerLostError));
+    expect(F.relu(x).data()).toEqual(x.data());
+    expect(runtimeInfo()).toMatchObject({ threads: 1, reason: expect.stringMatching(/a worker was lost: it ended/) });
+    await shutdown();
+  });
+
+  test("a worker that hangs in a chunk is an error, not a hang", async () => {
+    await changeWorkers(() => ({ job }, report) => {
+      Atomics.add(new Int32Array(job), Slot.INSIDE, 1); // enters and never leaves
+      queueMicrotask(() => report({ ready: true }));
+      return { terminate: () => undefined };
+    });
+    const { init, shutdown, tensor, F, runtimeInfo, WorkerLostError } = await freshLibrary();
+    const { patience } = await import("../src/wasm/pool.js");
+    patience.milliseconds = 50;
+    await init({ threads: 2 });
+    const x = tensor(new Float32Array(100).fill(2));
+    expect(() => F.relu(x)).toThrow(WorkerLostError);
+    expect(F.relu(x).data()).toEqual(x.data());
+    expect(runtimeInfo()).toMatchObject({ threads: 1, reason: expect.stringMatching(/unfinished/) });
+    await shutdown();
+  });
+
+  test("a kernel that traps in a worker is an error that says so", async () => {
+    const { init, shutdown } = await freshLibrary();
+    await init({ threads: 2 });
+    const { kernels } = await import("../src/wasm/kernels.js");
+    const { allocate, offsetBy, nullPtr } = await import("../src/wasm/memory.js");
+    const ptr = allocate(64 * 1024);
+    const far = offsetBy(nullPtr, 2 ** 32 - 32 * 1024);
+    for (let i = 0; i < 20; i++) expect(() => kernels.relu(far, ptr, 16 * 1024)).toThrow(/out of bounds/);
+    kernels.relu(ptr, ptr, 16 * 1024);
+    await shutdown();
+  });
+
+  test("workers that may not start leave one thread and the reason", async () => {
+    await changeWorkers(() => () => {
+      throw new Error("Refused by the content security policy");
+    });
+    const { init, shutdown, tensor, F } = await freshLibrary();
+    expect(await init({ threads: 2 })).toMatchObject({
+      threads: 1,
+      reason: expect.stringMatching(/one thread: workers must start, got Refused/),
+    });
+    expect(F.sum(tensor([1, 2])).item()).toBe(3);
+    await shutdown();
+  });
+
+  test("a worker whose kernels are wrong is not given work", async () => {
+    await changeWorkers(() => (_, report) => {
+      queueMicrotask(() => report({ ready: false, error: "exp must give 1, got 2" }));
+      return { terminate: () => undefined };
+    });
+    const { init, shutdown } = await freshLibrary();
+    expect(await init({ threads: 2 })).toMatchObject({ threads: 1, reason: expect.stringMatching(/exp must give 1/) });
+    await shutdown();
+  });
+
+  test("without shared memory there is one, and the reason", async () => {
+    vi.stubGlobal("SharedArrayBuffer", undefined);
+    const { init, shutdown } = await freshLibrary();
+    expect(await init({ threads: 2 })).toMatchObject({
+      threads: 1,
+      sharedMemory: false,
+      reason: expect.stringMatching(/not cross-origin isolated/),
+    });
+    await shutdown();
+  });
+
+  test("a module given as bytes has them; a compiled one has one thread and says why", async () => {
+    const { init, shutdown } = await freshLibrary();
+    const bytes = await baselineBytes();
+    expect(await init({ wasm: bytes, threads: 2 })).toMatchObject({ variant: "simd", threads: 2 });
+    await shutdown();
+    expect(await init({ wasm: await WebAssembly.compile(bytes), threads: 2 })).toMatchObject({
+      threads: 1,
+      sharedMemory: false,
+      reason: expect.stringMatching(/compiled module cannot be given shared memory/),
+    });
+    await shutdown();
+  });
+});
+
+describe("starting", () => {
+  test("an engine that refuses a large memory is asked for less", async () => {
+    const { Memory } = WebAssembly;
+    class Small extends Memory {
+      constructor(descriptor: WebAssembly.MemoryDescriptor) {
+        if (descriptor.maximum! > 20_000) throw new RangeError("could not allocate memory");
+        super(descriptor);
+      }
+    }
+    vi.stubGlobal("WebAssembly", patched({ Memory: Small }));
+    const { init, shutdown, zeros, OutOfMemoryError } = await freshLibrary();
+    expect(await init({ threads: 2 })).toMatchObject({
+      threads: 2,
+      reason: expect.stringMatching(/refuses 4096 MiB of memory, the most is 1024 MiB/),
+    });
+    expect(() => zeros([300 * 1024 * 1024])).toThrow(OutOfMemoryError);
+    await shutdown();
+  });
+
+  /** Kernels of which `exp` does nothing, in the relaxed variant or in every one. */
+  function breakExp(isBroken: (exports: { isRelaxed(): number }) => boolean): void {
+    const { instantiate } = WebAssembly;
+    vi.stubGlobal(
+      "WebAssembly",
+      patched({
+        async instantiate(module: WebAssembly.Module, imports: WebAssembly.Imports) {
+          const { exports } = await instantiate(module, imports);
+          return { exports: isBroken(exports as never) ? { ...exports, exp: () => {} } : exports };
+        },
+      }),
+    );
+  }
+
+  test.skipIf(inject("simd") === "baseline")(
+    "relaxed kernels with wrong results give way to baseline ones",
+    async () => {
+      breakExp((exports) => exports.isRelaxed() === 1);
+      const { init, shutdown } = await freshLibrary();
+      expect(await init({ threads: 1 })).toMatchObject({
+        variant: "simd",
+        reason: expect.stringMatching(/relaxed SIMD is not used: .*exp must give/),
+      });
+      await shutdown();
+      await expect(init({ simd: "relaxed" })).rejects.toThrow(/must compute right numbers.*exp/);
+    },
+  );
+
+  test("baseline kernels with wrong results are an error", async () => {
+    breakExp(() => true);
+    const { init } = await freshLibrary();
+    await expect(init()).rejects.toThrow(/the simd kernels must compute right numbers on this engine: exp must give/);
   });
 });

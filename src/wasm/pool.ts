@@ -7,8 +7,8 @@ import type { WorkerReport } from "./poolWorker.js";
 import { SELF_TEST_BYTES } from "./selfTest.js";
 import type { PoolWorker } from "./workers.js";
 
-/** A worker that does nothing for so long, while the others have nothing left to do, is given up. */
-const PATIENCE_MILLISECONDS = 10_000;
+/** A worker that has not finished its chunk so long after the others is given up; tests make it shorter. */
+export const patience: { milliseconds: number } = { milliseconds: 10_000 };
 
 /** How long the main thread spins for the last chunks before it sleeps, where it may. */
 const SPIN_MILLISECONDS = 0.2;
@@ -128,7 +128,7 @@ export class Pool {
       const now = performance.now();
       waited += Math.min(now - last, 200); // not the hours that a computer was asleep
       last = now;
-      if (waited > PATIENCE_MILLISECONDS) this.giveUp("it left a chunk unfinished");
+      if (waited > patience.milliseconds) this.giveUp("it left a chunk unfinished");
     }
   }
 

@@ -9,7 +9,8 @@ export const workers: Workers = {
     const program = `const { parentPort, workerData } = require("node:worker_threads");
 ${source}
 pool.serve(workerData, (report) => parentPort.postMessage(report));`;
-    const worker = new Worker(program, { eval: true, workerData: data, name: "wasmgrad" });
+    // Without the options of the process: loaders are not for this program, and --input-type would make it a module.
+    const worker = new Worker(program, { eval: true, execArgv: [], workerData: data, name: "wasmgrad" });
     worker.on("message", report);
     worker.on("error", (error) => lost(String(error)));
     worker.on("exit", (code) => lost(`it ended with code ${code}`));
