@@ -78,14 +78,27 @@ function trainQuantized({ manualSeed, nn, optim, quant, lora, F, randn, scope }:
   return parameters.flatMap((p) => [...new Int32Array(p.data().buffer)]);
 }
 
+/** Generations of 4-bit weights and steps of a strategy; their losses, and the bits of the weights. */
+function evolveWeights({ manualSeed, nn, evolve, F, keep, randn, scope, tensor }: Library): number[] {
+  manualSeed(9);
+  const model = new nn.Sequential(new nn.Linear(20, 33), new nn.Tanh(), new nn.Linear(33, 10));
+  const [x, y] = scope(() => [keep(randn([37, 20])), keep(tensor(Int32Array.from({ length: 37 }, (_, i) => i % 10)))]);
+  const lossFn = () => F.crossEntropy(model.forward(x), y).item();
+  const population = new evolve.Population(model, { size: 20, selfAdaptingRate: true });
+  const strategy = new evolve.EvolutionStrategy(model, { size: 20 });
+  const steps = [population, population, population, strategy, strategy];
+  const losses = steps.map((evolution) => evolution.step(lossFn).mean);
+  return [...losses, ...model.parameters().flatMap((p) => [...new Int32Array(p.data().buffer)])];
+}
+
 describe("threads", () => {
-  test("50 steps of training end in the same bits with 1, 2 and 4 of them", async () => {
+  test("50 steps of training and evolution end in the same bits with 1, 2 and 4 of them", async () => {
     const simd = inject("simd");
     const results: number[][] = [];
     for (const threads of [1, 2, 4]) {
       const library = await freshLibrary();
       expect(await library.init({ threads, simd })).toMatchObject({ threads, sharedMemory: threads > 1 });
-      results.push([...train(library), ...trainQuantized(library)]);
+      results.push([...train(library), ...trainQuantized(library), ...evolveWeights(library)]);
       await library.shutdown();
     }
     expect(results[1]).toEqual(results[0]);

@@ -188,6 +188,17 @@ describe("Population", () => {
     expect(runs[2]).not.toEqual(runs[0]);
   });
 
+  test("a seed gives the same codes in every runtime and variant", () => {
+    const model = mlp();
+    const options = { size: 30, seed: 12345, islands: 3, selfAdaptingRate: true, parents: "tournament" } as const;
+    const population = populationOf(model, options);
+    const distance = () => valuesOf(model).reduce((sum, value) => sum + Math.abs(value - 0.25), 0);
+    run(population, distance, 25);
+    const codes = Object.values(population.best().parameters).flatMap((parameter) => [...parameter.codes]);
+    // what Node's run with baseline kernels gave
+    expect(codes).toEqual([131, 164, 35, 51, 184, 67, 40, 137, 26, 35, 72, 56, 85, 67, 83, 35, 72]);
+  });
+
   const variants: evolve.PopulationOptions[] = [
     { crossover: "none" },
     { children: 2 },
