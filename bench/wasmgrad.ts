@@ -1,8 +1,9 @@
 /** The rows in this library's public API. Arguments: threads, and "baseline" for kernels without relaxed SIMD. */
-import { F, init, lora, models, noGrad, optim, type Shape, scope, type Tensor, tensor, version } from "../src/index.js";
-import { integers, uniform } from "./data.js";
-import { BATCHES, training } from "./models.js";
-import type { AdamSpec, AttentionSpec, LoraSpec, MapSpec, MatmulSpec, Spec } from "./rows.js";
+import { F, init, noGrad, optim, type Shape, scope, type Tensor, tensor, version } from "../src/index.js";
+import { uniform } from "./data.js";
+import { loraTraining } from "./loraTraining.js";
+import { type Training, training } from "./models.js";
+import type { AdamSpec, AttentionSpec, MapSpec, MatmulSpec, Spec } from "./rows.js";
 import { firstLosses, type Library, type Prepared, serve } from "./serve.js";
 
 function sizeOf(shape: Shape): number {
@@ -89,36 +90,8 @@ function dispatch(): Prepared {
   return { run, calls: 100, values: [a.item() + b.item()], dispose: () => disposeAll([a, b]) };
 }
 
-async function loraStep({ model: directory, B, T, vocabulary }: LoraSpec): Promise<Prepared> {
-  const model = await models.Llama.fromPretrained(directory);
-  const handle = lora.apply(model, { r: 8, alpha: 16, targetModules: "all-linear" });
-  scope(() => {
-    const adapter = handle.stateDict();
-    const names = Object.keys(adapter).filter((name) => name.includes("lora_A"));
-    for (const [seed, name] of names.sort().entries()) adapter[name].set(uniform(seed, adapter[name].size, 0.1));
-  });
-  const optimizer = new optim.AdamW(handle.trainableParameters(), { lr: 5e-3, weightDecay: 0 });
-  const batches = Array.from({ length: BATCHES }, (_, i) => [
-    integers(1000 + i, B * T, vocabulary),
-    integers(2000 + i, B * T, vocabulary),
-  ]);
-  let taken = 0;
-  const run = () =>
-    scope(() => {
-      const [inputs, targets] = batches[taken++ % BATCHES];
-      const logits = model.forward(tensor(inputs, { shape: [B, T] })).reshape([B * T, -1]);
-      const loss = F.crossEntropy(logits, tensor(targets));
-      loss.backward();
-      optimizer.step();
-      optimizer.zeroGrad();
-      return loss.item();
-    });
-  const dispose = () => {
-    handle.detach();
-    optimizer.dispose();
-    model.dispose();
-  };
-  return { run, values: await firstLosses(run), dispose };
+async function trained({ step, dispose }: Training): Promise<Prepared> {
+  return { run: step, values: await firstLosses(step), dispose };
 }
 
 async function prepare(spec: Spec): Promise<Prepared> {
@@ -132,12 +105,10 @@ async function prepare(spec: Spec): Promise<Prepared> {
     case "dispatch":
       return dispatch();
     case "lora":
-      return loraStep(spec);
+      return trained(await loraTraining(spec));
     case "mlp":
-    case "gpt": {
-      const { step, dispose } = training(spec);
-      return { run: step, values: await firstLosses(step), dispose };
-    }
+    case "gpt":
+      return trained(training(spec));
     default:
       return map(spec);
   }

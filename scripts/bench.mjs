@@ -19,7 +19,7 @@ const stems = readdirSync("bench")
 const options = process.argv.slice(2).filter((argument) => argument.startsWith("--"));
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 /** Suites of shares: they compare with the machine itself, so a baseline of them means something elsewhere. */
-const kernelStems = stems.filter((stem) => !["peers", "startup", "dispatch", "lora-step", "train-step"].includes(stem));
+const kernelStems = stems.filter((stem) => readFileSync(`bench/${stem}${suffix}`, "utf8").includes("benchKernels("));
 const everything = options.includes("--check") ? kernelStems : options.length > 0 ? [] : stems;
 const wanted = named.length > 0 ? named : everything;
 for (const stem of wanted) {
