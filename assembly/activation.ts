@@ -1,8 +1,8 @@
-/** Activations over `n` dense floats, and their gradients from x or y, whichever is cheaper. See unary.ts for the rest. */
+/** Activations over `n` dense floats, and their gradients from x or y, whichever is cheaper. GELU is in gelu.ts. */
 import { Unary, UnaryGrad, map, mapGrad } from "./map";
-import { at, exp, expm1, log1pOfUnit, sigmoid } from "./math";
+import { at, exp, expm1, log1pOfUnit, sigmoid as sigmoidOf, tanh as tanhOf } from "./math";
 import { get, mapRow } from "./rows";
-import { madd } from "./simd";
+import { madd, nmadd } from "./simd";
 
 const CONSTANTS: usize = memory.data<f32>([
   0, // 0
@@ -15,6 +15,111 @@ const CONSTANTS: usize = memory.data<f32>([
   20, // 7: from there tanh(softplus x) is 1
   -3, // 8
 ]);
+
+@final
+class Relu extends Unary {
+  @inline
+  apply(x: v128): v128 {
+    return f32x4.pmax(x, f32x4.splat(0));
+  }
+}
+
+@final
+class ReluGrad extends UnaryGrad {
+  @inline
+  apply(dy: v128, y: v128): v128 {
+    return v128.andnot(dy, f32x4.le(y, f32x4.splat(0)));
+  }
+}
+
+/** y = max(x, 0) */
+export function relu(y: usize, x: usize, n: i32): void {
+  map<Relu>(y, x, n);
+}
+
+/** dx = 0 where y ≤ 0, else dy */
+export function reluGrad(dx: usize, dy: usize, y: usize, n: i32): void {
+  mapGrad<ReluGrad>(dx, dy, y, n);
+}
+
+@final
+class Sigmoid extends Unary {
+  @inline
+  apply(x: v128): v128 {
+    return sigmoidOf(x);
+  }
+}
+
+@final
+class SigmoidGrad extends UnaryGrad {
+  @inline
+  apply(dy: v128, y: v128): v128 {
+    return f32x4.mul(dy, f32x4.mul(y, f32x4.sub(at(CONSTANTS, 1), y)));
+  }
+}
+
+/** y = σ(x) = 1 / (1 + e^−x) */
+export function sigmoid(y: usize, x: usize, n: i32): void {
+  map<Sigmoid>(y, x, n);
+}
+
+/** dx = dy·y·(1 − y) */
+export function sigmoidGrad(dx: usize, dy: usize, y: usize, n: i32): void {
+  mapGrad<SigmoidGrad>(dx, dy, y, n);
+}
+
+@final
+class Tanh extends Unary {
+  @inline
+  apply(x: v128): v128 {
+    return tanhOf(x);
+  }
+}
+
+@final
+class TanhGrad extends UnaryGrad {
+  @inline
+  apply(dy: v128, y: v128): v128 {
+    return f32x4.mul(dy, nmadd(y, y, at(CONSTANTS, 1)));
+  }
+}
+
+/** y = tanh x */
+export function tanh(y: usize, x: usize, n: i32): void {
+  map<Tanh>(y, x, n);
+}
+
+/** dx = dy·(1 − y²) */
+export function tanhGrad(dx: usize, dy: usize, y: usize, n: i32): void {
+  mapGrad<TanhGrad>(dx, dy, y, n);
+}
+
+@final
+class Silu extends Unary {
+  @inline
+  apply(x: v128): v128 {
+    return f32x4.mul(x, sigmoidOf(x));
+  }
+}
+
+@final
+class SiluGrad extends UnaryGrad {
+  @inline
+  apply(dy: v128, x: v128): v128 {
+    const s = sigmoidOf(x);
+    return f32x4.mul(dy, madd(f32x4.mul(s, f32x4.sub(at(CONSTANTS, 1), s)), x, s));
+  }
+}
+
+/** y = x·σ(x) */
+export function silu(y: usize, x: usize, n: i32): void {
+  map<Silu>(y, x, n);
+}
+
+/** dx = dy·(s + x·s·(1 − s)), s = σ(x) */
+export function siluGrad(dx: usize, dy: usize, x: usize, n: i32): void {
+  mapGrad<SiluGrad>(dx, dy, x, n);
+}
 
 @final
 class Softplus {
@@ -33,7 +138,7 @@ class SoftplusGrad {
   at(dy: usize, x: usize, c: usize, beta: v128, threshold: v128, r: v128, s: v128, t: v128, n: usize): v128 {
     const u = f32x4.mul(get(x, n), beta);
     const g = get(dy, n);
-    return v128.bitselect(g, f32x4.mul(g, sigmoid(u)), f32x4.gt(u, threshold));
+    return v128.bitselect(g, f32x4.mul(g, sigmoidOf(u)), f32x4.gt(u, threshold));
   }
 }
 
@@ -211,7 +316,7 @@ class LogSigmoid extends Unary {
 class LogSigmoidGrad extends UnaryGrad {
   @inline
   apply(dy: v128, x: v128): v128 {
-    return f32x4.mul(dy, sigmoid(f32x4.neg(x)));
+    return f32x4.mul(dy, sigmoidOf(f32x4.neg(x)));
   }
 }
 

@@ -15,6 +15,7 @@ export * from "./scalar";
 export * from "./unary";
 export * from "./reduce";
 export * from "./gather";
+export * from "./gelu";
 export * from "./random";
 export * from "./optim";
 export * from "./norm";
