@@ -5,7 +5,7 @@ import { cpus } from "node:os";
 /** One figure, or the reason why there is none. */
 export interface Result {
   row: string;
-  /** Who computed it, such as "wasmgrad" or "PyTorch". */
+  /** Who computed it, such as "wasmgrad" or "PyTorch"; where runtimes are compared, the runtime. */
   library: string;
   version?: string;
   /** Where, such as "Node 20.20.2". */
@@ -19,6 +19,8 @@ export interface Result {
   rate?: { value: number; unit: "GFLOP/s" | "GB/s" | "ns/element" | "KiB" };
   /** Of the yardstick in the same moments: the ceiling of multiply-adds, a copy, or a roofline. */
   share?: { value: number; of: "ceiling" | "copy" | "reading" | "roofline" };
+  /** What there is to say where the result is no number. */
+  text?: string;
   why?: string;
 }
 

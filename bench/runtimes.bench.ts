@@ -29,7 +29,7 @@ for (const { name, find, run } of runtimes.filter(({ name }) => chosen.test(name
   const runtime = version === undefined ? name : `${name} ${version}`;
   const fail = (why: string) => {
     console.log(`${runtime}: ${why}`);
-    absent.push({ row: "every", library: "wasmgrad", runtime, threads: 1, why });
+    absent.push({ row: "every", library: runtime, runtime, threads: 1, why });
   };
   if (version === undefined) {
     fail("absent");
@@ -73,25 +73,13 @@ console.log(
 if (!same) process.exitCode = 1;
 
 writeSuite("runtimes", [
-  ...timed.map(
-    ({ row, runtime, variant, threads, seconds, flops }): Result => ({
-      row,
-      library: "wasmgrad",
-      runtime,
-      variant,
-      threads,
-      seconds,
-      ...(flops && { rate: { value: flops / seconds / 1e9, unit: "GFLOP/s" } }),
-    }),
-  ),
-  ...trained.map(
-    ({ runtime, threads, hash }): Result => ({
-      row: `parameters after 50 steps, SHA-256 ${hash.slice(0, 16)}…`,
-      library: "wasmgrad",
-      runtime,
-      variant: "simd",
-      threads,
-    }),
-  ),
+  ...timed.map(({ row, runtime, variant, threads, seconds, flops }): Result => {
+    const rate = flops && { value: flops / seconds / 1e9, unit: "GFLOP/s" as const };
+    return { row, library: runtime, runtime, variant, threads, seconds, ...(rate && { rate }) };
+  }),
+  ...trained.map(({ runtime, threads, hash }): Result => {
+    const row = "parameters after 50 steps, SHA-256";
+    return { row, library: runtime, runtime, variant: "simd", threads, text: `${hash.slice(0, 16)}…` };
+  }),
   ...absent,
 ]);

@@ -82,6 +82,12 @@ export function chartsOf(suites: readonly Suite[]): Chart[] {
       unit: "%",
       logarithmic: false,
     }),
+    chart(of("runtimes").filter(isStep), milliseconds, {
+      title: "Training steps by runtime",
+      note: "Milliseconds a step; shorter is better. With baseline SIMD every runtime and number of threads ends in the same bits.",
+      unit: "ms",
+      logarithmic: false,
+    }),
     chart(of("startup"), milliseconds, {
       title: "First result",
       note: "Milliseconds from the import to the first result in a fresh process; shorter is better.",

@@ -14,11 +14,12 @@ export function timeOf(seconds: number): string {
   return `${Number((seconds * 1e6).toPrecision(3))} µs`;
 }
 
-function figure({ seconds, rate, share }: Result): string {
+function figure({ seconds, rate, share, text }: Result): string {
   const parts = [
     ...(seconds === undefined ? [] : [timeOf(seconds)]),
     ...(rate ? [`${Number(rate.value.toPrecision(3))} ${rate.unit}`] : []),
     ...(share ? [`${(100 * share.value).toFixed(0)} % of ${share.of}`] : []),
+    ...(text ? [text] : []),
   ];
   return parts.join(", ");
 }
