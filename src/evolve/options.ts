@@ -37,7 +37,7 @@ export interface PopulationOptions {
 
 export type ResolvedOptions = Required<PopulationOptions>;
 
-/** The magnitude of the largest code: four times the bound of a usual initialization, at which XOR can be represented. */
+/** Four times the bound of a usual initialization: with less, not every seed learns XOR. */
 export function defaultScale(fanIn: number): number {
   return 4 / Math.sqrt(fanIn);
 }

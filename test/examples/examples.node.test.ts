@@ -79,6 +79,12 @@ describe.skipIf(!built)("the examples, run small (need dist: npm run build)", { 
     expect(svg).toContain("generation 300");
   });
 
+  test.skipIf(missingDigits)("evolution: digits are learned without a gradient", async () => {
+    const sizes = ["--train", "300", "--test", "500", "--generations", "150"];
+    const { stdout } = await promisify(execFile)(process.execPath, ["examples/evolution/digits.mjs", ...sizes]);
+    expect(numbersIn(stdout, /accuracy: (\S+) %/g)[0][0]).toBeGreaterThan(60);
+  });
+
   test.skipIf(missingDigits)("mnist: learns from a few digits already", async () => {
     const { stdout, svg } = await run("mnist", "--train", "1000", "--test", "400", "--epochs", "2");
     const [[mlp]] = numbersIn(stdout, /MLP: (\S+) % of 400/g);
