@@ -9,6 +9,7 @@ import {
   memoryStats,
   nn,
   optim,
+  quant,
   randn,
   runtimeInfo,
   type StateDict,
@@ -149,6 +150,14 @@ const cases: Record<string, Case> = {
   Lion: { optimizer: (p) => new optim.Lion(p, { lr: 0.01, weightDecay: 0.1 }), scheduler: cosine },
   "LoRA with dropout over a frozen base": {
     adapt: (model) => void lora.apply(model, { r: 2, dropout: 0.4, targetModules: ["first", "last"] }),
+    optimizer: (p) => new optim.AdamW(p, { lr: 0.1 }),
+    scheduler: cosine,
+  },
+  "LoRA over a base in int8": {
+    adapt: (model) => {
+      quant.quantizeModel(model, "int8");
+      lora.apply(model, { r: 2, targetModules: "all-linear" });
+    },
     optimizer: (p) => new optim.AdamW(p, { lr: 0.1 }),
     scheduler: cosine,
   },
