@@ -1,7 +1,7 @@
 /** LoRA fine-tuning of a language model on a text: what the commands share. */
 
 import { files } from "#files";
-import { lora, type models, noGrad, scope, tensor } from "../index.js";
+import { lora, type models, noGrad, quant, scope, tensor } from "../index.js";
 import type { TrainingCheckpoint } from "./checkpoint.js";
 import { type Corpus, evaluate } from "./corpus.js";
 import type { TextTokenizer } from "./tokenizer.js";
@@ -13,6 +13,8 @@ export interface AdapterOptions {
   dropout: number;
   target: readonly string[] | "all-linear";
   rslora: boolean;
+  /** Keeps the base in codes: QLoRA. */
+  quantize?: quant.SchemeName | "none";
 }
 
 export interface SampleOptions {
@@ -90,10 +92,13 @@ export async function finetune(
   sampling: SampleOptions,
   out: string,
 ): Promise<FinetuneResult> {
-  const handle = applyAdapter(model, adapter);
-  const { trainable, total, percent } = handle.parameterCount();
+  const total = model.numParameters();
+  const scheme = adapter.quantize === "none" ? undefined : adapter.quantize;
+  if (scheme) quantizeBase(model, scheme);
+  let handle = applyAdapter(model, adapter);
+  const { trainable } = handle.parameterCount();
   print(
-    `  LoRA rank ${adapter.rank}: ${count(trainable)} of ${count(total)} parameters are trained (${percent.toFixed(2)} %)`,
+    `  LoRA rank ${adapter.rank}: ${count(trainable)} parameters are trained, ${((100 * trainable) / total).toFixed(2)} % of the base's ${count(total)}`,
   );
   const { checkpoint } = training;
   const saveAdapter = () => lora.saveAdapter(handle, { dir: files.join(out, "adapter") });
@@ -101,14 +106,31 @@ export async function finetune(
   const phase = await trainPhase("  fine-tuning", model, tokenizer, corpus, options, sampling, saveAdapter);
   const probe = corpus.validation.subarray(0, training.context);
   const separate = logitsOf(model, probe);
+  const adapterFiles = lora.saveAdapter(handle);
+  if (scheme) {
+    handle.detach();
+    quant.dequantizeModel(model);
+    handle = await lora.loadAdapter(model, adapterFiles);
+  }
   handle.merge();
   const merged = logitsOf(model, probe);
   const mergeDifference = separate.reduce((most, value, i) => Math.max(most, Math.abs(value - merged[i])), 0);
   print(`  merged weights differ from the adapter by ${mergeDifference.toExponential(1)} at most in the logits`);
-  const adapterFiles = lora.saveAdapter(handle);
   handle.detach();
   const modelFiles = await saveModel(model, tokenizer, files.join(out, "merged"));
-  return { ...phase, mergeDifference, files: [...sizes(files.join(out, "adapter"), adapterFiles), ...modelFiles] };
+  return {
+    ...phase,
+    parameters: total,
+    mergeDifference,
+    files: [...sizes(files.join(out, "adapter"), adapterFiles), ...modelFiles],
+  };
+}
+
+function quantizeBase(model: models.Llama, scheme: quant.SchemeName): void {
+  const { layers, bytesAfter, ratio, maxError, meanError } = quant.quantizeModel(model, scheme);
+  print(
+    `  base in ${scheme}: ${layers.length} layers take ${count(bytesAfter)} bytes, ${ratio.toFixed(3)} of float32; weights differ by ${meanError.toExponential(1)} on average, ${maxError.toExponential(1)} at most`,
+  );
 }
 
 export function applyAdapter(

@@ -45,7 +45,12 @@ trainingOptions(
     .requiredOption("--data <file>", "text to train on; its last tenth is held out for validation")
     .option("--max-chars <n>", "use the first n characters of the text", whole, 120_000)
     .option("--checkpoint-every <n>", "steps after which the run's state is saved", whole, 50)
-    .option("--resume", "go on from the checkpoint in --out, if there is one", false),
+    .option("--resume", "go on from the checkpoint in --out, if there is one", false)
+    .addOption(
+      new Option("--quantize <scheme>", "keep the base's linear layers in codes of 4 or 8 bits (QLoRA)")
+        .choices(["none", "nf4", "log4", "int4", "int8"])
+        .default("none"),
+    ),
   { steps: 300, temperature: 0, sampleTokens: 80 },
 ).action((flags: FinetuneFlags) => runFinetune(flags));
 

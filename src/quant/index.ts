@@ -1,5 +1,6 @@
 export { QuantizedLinear } from "./linear.js";
 export {
+  dequantizeModel,
   type LayerReport,
   type QuantizationReport,
   type QuantizationTargets,

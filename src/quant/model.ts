@@ -1,11 +1,16 @@
 /** Whole models: linear layers replaced by quantized ones. */
+import { copyInto } from "../copy.js";
 import { checkOptions } from "../errors.js";
 import { noGrad } from "../graph.js";
+import { Conv1D } from "../nn/conv1d.js";
 import { AdaptableLayer } from "../nn/delta.js";
+import { Linear } from "../nn/linear.js";
 import type { Module } from "../nn/module.js";
+import { Parameter } from "../nn/parameter.js";
 import { sub } from "../ops/binary.js";
 import { amax, mean } from "../ops/reduce.js";
 import { abs } from "../ops/unary.js";
+import { transpose } from "../ops/view.js";
 import { scope } from "../scope.js";
 import type { Shape } from "../shape.js";
 import { QuantizedLinear } from "./linear.js";
@@ -85,6 +90,42 @@ export function quantizeModel(
     meanError: sum((report) => report.meanError * sizeOf(report)) / sum(sizeOf),
     ...(before === undefined || after === undefined ? {} : { loss: { before, after } }),
   };
+}
+
+/**
+ * Puts layers with the float32 weights that the codes stand for in the place of the quantized ones: what a merged model
+ * is written from for others to load.
+ * Errors: a layer with an adapter; the model is then as it was.
+ */
+export function dequantizeModel(model: Module): void {
+  const found = new Map<QuantizedLinear, string[]>();
+  for (const [path, module] of model.namedModules("", ({ isAdapter }) => !isAdapter)) {
+    if (!(module instanceof QuantizedLinear) || path === "") continue;
+    if (module.delta)
+      throw new Error(`dequantizeModel: ${path} must have no adapter, got one that has; detach it first`);
+    found.set(module, [...(found.get(module) ?? []), path]);
+  }
+  for (const [quantized, paths] of found) {
+    const layer = floatLayer(quantized);
+    for (const path of paths) model.setSubmodule(path, layer);
+    quantized.dispose();
+  }
+}
+
+function floatLayer(quantized: QuantizedLinear): Linear | Conv1D {
+  const { inFeatures, outFeatures, bias } = quantized;
+  return noGrad(() =>
+    scope(() => {
+      const values = quantized.weightMatrix();
+      const layer = quantized.fanInFanOut
+        ? new Conv1D(inFeatures, outFeatures)
+        : new Linear(inFeatures, outFeatures, { bias: bias !== null, weight: new Parameter(values) });
+      if (layer instanceof Conv1D) copyInto(layer.weight, transpose(values, 0, 1));
+      if (layer.bias && bias) copyInto(layer.bias, bias);
+      layer.requiresGrad_(false);
+      return layer.train(quantized.training);
+    }),
+  );
 }
 
 interface Replacement {

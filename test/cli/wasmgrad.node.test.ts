@@ -85,6 +85,17 @@ describe.skipIf(unbuilt)(`wasmgrad${unbuilt ? `: ${unbuilt}` : ""}`, () => {
     expect(await generate(...sampled)).toEqual(await generate(...sampled));
   });
 
+  test("a base in 4 bits can be fine-tuned, and what is merged is a float32 model", { timeout: 30_000 }, async () => {
+    const model = at("demo", "merged");
+    const data = ["--model", model, "--data", at("text.txt"), "--out", at("qlora")];
+    const { code, stdout } = await run(["finetune", ...data, ...tiny, "--quantize", "nf4"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/base in nf4: 28 layers take [\d,]+ bytes, 0\.1\d+ of float32/);
+    const merged = ["--model", at("qlora", "merged"), "--prompt", "Day ", "--max-tokens", "5"];
+    const adapted = ["--model", model, "--adapter", at("qlora", "adapter"), "--prompt", "Day ", "--max-tokens", "5"];
+    for (const which of [merged, adapted]) expect(await run(["generate", ...which])).toMatchObject({ code: 0 });
+  });
+
   const finetuning = (out: string, ...more: string[]) => [
     ...["finetune", "--model", at("demo", "merged"), "--data", at("text.txt"), ...tiny],
     ...["--dropout", "0.1", "--out", at(out), ...more],

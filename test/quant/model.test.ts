@@ -154,6 +154,30 @@ test("an adapter trained over a quantized base goes through PEFT's files", async
   other.dispose();
 });
 
+test("dequantizeModel brings float32 layers back that compute the same", () => {
+  manualSeed(6);
+  const model = new models.Llama(config);
+  const keys = scope(() => Object.keys(model.stateDict()));
+  quant.quantizeModel(model, "nf4");
+  const quantized = logits(model);
+  const handle = lora.apply(model, { r: 2 });
+  expect(() => quant.dequantizeModel(model)).toThrow("model.layers.0.self_attn.q_proj must have no adapter");
+  handle.detach();
+  quant.dequantizeModel(model);
+  expect(scope(() => Object.keys(model.stateDict()))).toEqual(keys);
+  expect(logits(model)).toEqual(quantized);
+  model.dispose();
+  const conv = new nn.Sequential(new nn.Conv1D(6, 4));
+  quant.quantizeModel(conv, "int4");
+  const x = scope(() => randn([2, 6]).data());
+  const apply = () => scope(() => conv.forward(tensor(x, { shape: [2, 6] })).data() as Float32Array);
+  const y = apply();
+  quant.dequantizeModel(conv);
+  expect(conv.getSubmodule("0")).toBeInstanceOf(nn.Conv1D);
+  expect(distance(apply(), y)).toBeLessThan(1e-6);
+  conv.dispose();
+});
+
 test("targets by name and by pattern; shared layers are replaced at every path; a tied weight stays", () => {
   const shared = new nn.Linear(8, 8);
   const model = new nn.Sequential(shared, new nn.Linear(8, 8), shared);
