@@ -39,7 +39,7 @@ export const runtime: string = `Node ${process.versions.node}`;
 
 export function machine(): string {
   const processors = cpus();
-  return `${processors[0].model.trim()}, ${processors.length} × ${(processors[0].speed / 1000).toFixed(1)} GHz`;
+  return `${processors[0].model.trim()}, ${processors.length} processors`;
 }
 
 /** Leaves `results` as bench/results/`suite`.json. */

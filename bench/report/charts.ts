@@ -41,7 +41,9 @@ export function chartsOf(suites: readonly Suite[]): Chart[] {
   const milliseconds: Pick = ({ seconds }) => seconds && seconds * 1000;
   const isStep = ({ row }: Result) => /step/.test(row);
   const isProduct = ({ row }: Result) => /^matmul/.test(row);
-  const shares = suites.flatMap(({ results }) => results).filter(({ share }) => share);
+  const shares = suites.flatMap(({ suite, results }) =>
+    results.filter(({ share }) => share).map((result) => ({ ...result, row: `${suite}: ${result.row}` })),
+  );
   const isStream = ({ share }: Result) => share?.of === "copy" || share?.of === "reading";
   const ofCeiling = shares.filter((result) => !isStream(result));
   const ofCopy = shares.filter(isStream);

@@ -53,7 +53,7 @@ function draw(place: HTMLElement, { unit, logarithmic, rows, series }: Chart): v
       data: rows,
       inverse: true,
       axisTick: { show: false },
-      axisLabel: { width: 230, overflow: "break", color: "#222" },
+      axisLabel: { color: "#222", fontSize: 11 },
     },
     series: series.map(({ name, values }) => ({
       name,
