@@ -105,8 +105,10 @@ interface Timing {
 /** The first difference between `values` and the reference's, or null. */
 function difference({ spec }: Row, values: readonly number[], reference: readonly number[]): string | null {
   const rounding = spec.kind === "matmul" ? 1e-6 * spec.k : 0;
+  // Adam makes whole steps of gradients near 0, whose sign is rounding: losses part slowly, most from float64's.
+  const relative = ["mlp", "gpt", "lora"].includes(spec.kind) ? 1e-3 : 1e-4;
   const at = values.findIndex(
-    (x, i) => !(Math.abs(x - reference[i]) <= 2e-5 + rounding + 1e-4 * Math.abs(reference[i])),
+    (x, i) => !(Math.abs(x - reference[i]) <= 2e-5 + rounding + relative * Math.abs(reference[i])),
   );
   if (at < 0) return null;
   return `computes something else: ${values[at].toPrecision(6)} where wasmgrad has ${reference[at].toPrecision(6)}`;

@@ -94,7 +94,7 @@ function intoReadme(suites: readonly Suite[]): void {
   const [before, rest] = readme.split(BEGIN);
   const after = rest?.split(END)[1];
   if (after === undefined) throw new Error(`bench: README.md must hold the marks ${BEGIN} and ${END}`);
-  const summary = `${headline(peers)}; medians, one thread, first operands and losses compared.`;
+  const summary = `${headline(peers)}; medians, one thread; results and losses were compared first.`;
   writeFileSync("README.md", `${before}${BEGIN}\n${summary}\n\n${readmeTable(peers, startup)}\n${END}${after}`);
 }
 

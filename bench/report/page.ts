@@ -35,6 +35,10 @@ function draw(place: HTMLElement, { unit, logarithmic, rows, series }: Chart): v
   const barsPerRow = series.length;
   const lines = Math.ceil(series.length / 4);
   place.style.height = `${(legend ? 24 * lines + 16 : 0) + 48 + rows.length * (14 + 13 * barsPerRow)}px`;
+  // Bars on a logarithmic axis would begin at 1: they begin at the power of ten below the least value.
+  const least = Math.min(...series.flatMap(({ values }) => values.filter((value) => value !== null)));
+  const floor = 10 ** Math.floor(Math.log10(least));
+  const origin = logarithmic ? { min: floor, startValue: floor } : {};
   const drawn = echarts.init(place, null, { renderer: "svg" });
   drawn.setOption({
     animation: false,
@@ -45,6 +49,7 @@ function draw(place: HTMLElement, { unit, logarithmic, rows, series }: Chart): v
     grid: { left: 8, right: 72, top: legend ? 24 * lines + 16 : 4, bottom: 8, containLabel: true },
     xAxis: {
       type: logarithmic ? "log" : "value",
+      ...origin,
       axisLabel: { formatter: (value: number) => `${short(value)} ${unit}` },
       splitLine: { lineStyle: { color: "#e4e4e0" } },
     },
