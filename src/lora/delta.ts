@@ -123,8 +123,8 @@ export class LoraDelta extends WeightDelta {
       : "a DoRA magnitude or a row of the weight that is 0";
   }
 
-  /** W ← W + ΔW, or with DoRA c ⊙ (W + ΔW). Gives the largest difference to that in a weight that rounds. */
-  merge(layer: AdaptableLayer): number {
+  /** W ← W + ΔW, or with DoRA c ⊙ (W + ΔW). Gives the differences to that in a weight that rounds, none in another. */
+  merge(layer: AdaptableLayer): Float32Array {
     if (!layer.isExact) this.saved = layer.saveWeight();
     if (this.lora_magnitude_vector)
       this.factor = scope(() =>
@@ -142,9 +142,9 @@ export class LoraDelta extends WeightDelta {
       if (!layer.isExact) wanted = weight.data();
     });
     this.merged = true;
-    if (layer.isExact) return 0;
-    const stored = scope(() => layer.weightMatrix().data());
-    return stored.reduce((most, value, i) => Math.max(most, Math.abs(value - wanted[i])), 0);
+    if (layer.isExact) return wanted;
+    const stored = scope(() => layer.weightMatrix().data<Float32Array<ArrayBuffer>>());
+    return stored.map((value, i) => Math.abs(value - wanted[i]));
   }
 
   /** W ← W − ΔW, or with DoRA W / c − ΔW; the bits that were there in a weight that rounds. */

@@ -18,6 +18,8 @@ export interface MergeOptions {
 export interface MergeReport {
   /** The largest difference between a merged weight and W + ΔW: 0 unless a quantized one was rounded. */
   maxError: number;
+  /** The mean one, over all quantized weights that were merged into. */
+  meanError: number;
 }
 
 const handles = new WeakMap<Module, LoraHandle>();
@@ -158,9 +160,15 @@ export class LoraHandle {
       const obstacle = delta.obstacle(layer, requantize);
       if (obstacle) throw new Error(`lora: merge must find weights that take the change, got ${obstacle} (${path})`);
     }
-    const errors = this.adapted.map(({ layer, delta }) => delta.merge(layer));
+    let [maxError, sum, count] = [0, 0, 0];
+    for (const { layer, delta } of this.adapted) {
+      const errors = delta.merge(layer);
+      maxError = errors.reduce((most, error) => Math.max(most, error), maxError);
+      sum = errors.reduce((total, error) => total + error, sum);
+      count += errors.length;
+    }
     this.state = "merged";
-    return { maxError: Math.max(...errors) };
+    return { maxError, meanError: sum / Math.max(count, 1) };
   }
 
   /** Takes ΔW out of the weights again: the weights are what they were, to rounding. */

@@ -128,9 +128,11 @@ describe.each(schemes)("$name", (scheme) => {
     const separate = logits(model);
     expect(() => handle.merge()).toThrow("requantize: true");
     expect(logits(model)).toEqual(separate);
-    const { maxError } = handle.merge({ requantize: true });
+    const { maxError, meanError } = handle.merge({ requantize: true });
     expect(maxError).toBeGreaterThan(0);
     expect(maxError).toBeLessThan(1);
+    expect(meanError).toBeGreaterThan(maxError / 1000);
+    expect(meanError).toBeLessThan(maxError / 2);
     expect(fileOf(model)).not.toBe(codes);
     handle.unmerge();
     expect(logits(model)).toEqual(separate);
