@@ -35,7 +35,7 @@ if (shares.length === 0) throw new Error("bench: bench/results must hold shares,
 
 if (process.argv.includes("--accept")) {
   const rounded = shares.map(({ key, value }) => [key, Number(value.toFixed(3))] as const);
-  writeFileSync(path, `${JSON.stringify(Object.fromEntries(rounded), null, 1)}\n`);
+  writeFileSync(path, `${JSON.stringify(Object.fromEntries(rounded), null, 2)}\n`);
   console.log(`${path}: ${shares.length} shares`);
 } else {
   if (!existsSync(path)) throw new Error(`bench: ${path} must exist, \`npm run bench -- --accept\` writes it`);
