@@ -32,7 +32,11 @@ describe("float64 scalars", () => {
     for (const x of values) {
       for (const y of values) {
         const isOne = x === 1 || (x === -1 && Math.abs(y) === Infinity);
-        expect([x, y, kernels.pow64(x, y)]).toEqual([x, y, isOne ? 1 : x ** y]);
+        const wanted = isOne ? 1 : x ** y;
+        const got = kernels.pow64(x, y);
+        // Engines differ in the last bit of what is neither zero nor infinite.
+        if (Math.abs(got / wanted - 1) <= 2 ** -52) continue;
+        expect([x, y, got]).toEqual([x, y, wanted]);
       }
     }
     expect([kernels.pow64(2, -1074), kernels.pow64(2, -1076), kernels.pow64(2, 1024)]).toEqual([5e-324, 0, Infinity]);
