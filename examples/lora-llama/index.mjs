@@ -30,9 +30,9 @@ const flags = new Command("lora-llama")
   .opts();
 
 const interrupt = new AbortController();
-process.once("SIGINT", () => {
+process.on("SIGINT", () => {
+  if (interrupt.signal.aborted) process.exit(130);
   console.error("\ninterrupted: saves what there is after this step; Ctrl-C again quits at once");
-  process.once("SIGINT", () => process.exit(130));
   interrupt.abort();
 });
 

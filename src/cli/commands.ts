@@ -289,9 +289,9 @@ export class Interruption extends Error {}
 /** The first Ctrl-C ends the work in order, the second at once. */
 function interruptSignal(what: string): AbortSignal {
   const controller = new AbortController();
-  process.once("SIGINT", () => {
+  process.on("SIGINT", () => {
+    if (controller.signal.aborted) process.exit(INTERRUPTED);
     process.stderr.write(`\ninterrupted: ${what}; Ctrl-C again quits at once\n`);
-    process.once("SIGINT", () => process.exit(INTERRUPTED));
     controller.abort(new Interruption("interrupted before there was anything to save"));
   });
   return controller.signal;

@@ -114,12 +114,14 @@ function handleAccess(handle: FileHandle, size: number, name: string): RandomAcc
   };
 }
 
-/** Files that are being written. A process that ends meanwhile takes them with it. */
+/** Files that are being written. A process that exits meanwhile takes them with it. */
 const unfinished = new Set<string>();
 
 function temporaryBeside(path: string): string {
-  if (unfinished.size === 0) process.once("exit", removeUnfinished);
   const temporary = join(dirname(path), `.${randomUUID()}.tmp`);
+  // made at once: an open still under way would make it after the process has removed it
+  closeSync(openSync(temporary, "wx"));
+  if (unfinished.size === 0) process.once("exit", removeUnfinished);
   unfinished.add(temporary);
   return temporary;
 }
@@ -135,7 +137,7 @@ function removeUnfinished(): void {
 
 /** The data must be on the disk before a rename: a crash could leave the new name on nothing. */
 async function writeThrough(path: string, content: Uint8Array | string | AsyncIterable<Uint8Array>): Promise<void> {
-  const handle = await open(path, "wx");
+  const handle = await open(path, "r+");
   try {
     await writeFile(handle, content);
     await handle.sync();
@@ -145,7 +147,7 @@ async function writeThrough(path: string, content: Uint8Array | string | AsyncIt
 }
 
 function writeThroughSync(path: string, content: Uint8Array | string): void {
-  const descriptor = openSync(path, "wx");
+  const descriptor = openSync(path, "r+");
   try {
     writeFileSync(descriptor, content);
     fsyncSync(descriptor);
