@@ -108,6 +108,8 @@ function checkConfig(op: string, config: LoraConfig): void {
   checkChoice(op, "scaling", config.scaling, scalings);
   checkChoice(op, "initWeights", config.initWeights, initializations);
   checkChoice(op, "biasMode", config.biasMode, biasModes);
+  for (const name of ["rankPattern", "alphaPattern"] as const)
+    check(name, config[name], isRecord(config[name]), "an object of numbers by pattern");
   for (const pattern of [...Object.keys(config.rankPattern), ...Object.keys(config.alphaPattern), ...layersPattern])
     check("a pattern", pattern, isPattern(pattern), "a regular expression");
   for (const [pattern, rank] of Object.entries(config.rankPattern))
@@ -128,6 +130,10 @@ function isPattern(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isListOf(type: string, value: unknown): boolean {

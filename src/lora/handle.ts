@@ -72,6 +72,7 @@ export class LoraHandle {
 
   /** @internal */
   adapter(name: string): Adapter {
+    this.checkState("adapter", "separate", "merged", "disabled");
     const adapter = this.adapters.get(name);
     if (!adapter) throw new Error(`lora: the adapter must be one of ${this.adapterNames.join(", ")}, got ${name}`);
     return adapter;

@@ -15,10 +15,16 @@ import { resolveConfig } from "./config.js";
 import { handleOf, LoraHandle } from "./handle.js";
 import { fromPeft, toPeft } from "./peftConfig.js";
 
+const configName = "adapter_config.json";
+const weightsName = "adapter_model.safetensors";
+
 export type AdapterFiles = {
   "adapter_config.json": string;
   "adapter_model.safetensors": Uint8Array<ArrayBuffer>;
 };
+
+/** A directory or address, the hub's "org/name", what a file picker gives, or the two files by name. */
+export type AdapterSource = string | Iterable<File> | Readonly<Record<string, string | Uint8Array | Blob>>;
 
 export interface SaveAdapterOptions {
   /** Also write the files there, each under a temporary name that is then changed. */
@@ -69,19 +75,18 @@ function plainTensors(adapter: Adapter): StateDict {
  * Gives `model` the adapter in PEFT's files. A model that has adapters keeps them and gets one more, which `setAdapter`
  * makes the active one.
  *
- * @param source the files, the directory (or URL of one) that holds them, or "org/name" on the Hugging Face hub
  * Errors: fields that would change the result and are not supported, tensors that do not fit; the model is then as it was.
  */
 export async function loadAdapter(
   model: Module,
-  source: string | AdapterFiles,
+  source: AdapterSource,
   options: LoadAdapterOptions = {},
 ): Promise<LoraHandle> {
   checkOptions("lora.loadAdapter", options, ["trainable", "adapterName"]);
   const { trainable = true, adapterName = "default" } = options;
-  const files = typeof source === "string" ? await readFiles(source) : source;
-  const config = resolveConfig("lora.loadAdapter", model, { ...fromPeft(files["adapter_config.json"]), adapterName });
-  const { tensors } = await parse(files["adapter_model.safetensors"]);
+  const files = await readFiles(source);
+  const config = resolveConfig("lora.loadAdapter", model, { ...fromPeft(files.config), adapterName });
+  const { tensors } = await parse(files.weights);
   const make = () => {
     const adapter = new Adapter("lora.loadAdapter", model, config, { given: true });
     try {
@@ -102,14 +107,25 @@ export async function loadAdapter(
   }
 }
 
-async function readFiles(source: string): Promise<AdapterFiles> {
-  const found = await locate<HubFiles>(source, "adapter_config.json");
-  const read = async (name: string) =>
-    typeof found === "string"
-      ? fileSystem.readFile(fileSystem.join(found, name))
-      : new Uint8Array(await found[name].arrayBuffer());
-  const [config, weights] = await Promise.all([read("adapter_config.json"), read("adapter_model.safetensors")]);
-  return { "adapter_config.json": new TextDecoder().decode(config), "adapter_model.safetensors": weights };
+async function readFiles(source: AdapterSource): Promise<{ config: string; weights: Uint8Array }> {
+  const found = typeof source === "string" ? await locate<HubFiles>(source, configName) : byName(source);
+  const read = async (name: string): Promise<Uint8Array> => {
+    if (typeof found === "string") return fileSystem.readFile(fileSystem.join(found, name));
+    const file = found[name];
+    if (file instanceof Uint8Array) return file;
+    if (file instanceof Blob) return new Uint8Array(await file.arrayBuffer());
+    if (typeof file === "string") return new TextEncoder().encode(file);
+    throw new Error(`lora.loadAdapter: the files must include ${name}, got ${Object.keys(found).join(", ") || "none"}`);
+  };
+  const [config, weights] = await Promise.all([read(configName), read(weightsName)]);
+  return { config: new TextDecoder().decode(config), weights };
+}
+
+function byName(source: Exclude<AdapterSource, string>): Readonly<Record<string, string | Uint8Array | Blob>> {
+  if (typeof source !== "object" || source === null)
+    throw new Error(`lora.loadAdapter: the source must be a directory, an address or files, got ${source}`);
+  if (!(Symbol.iterator in source)) return source;
+  return Object.fromEntries(Array.from(source as Iterable<File>, (file) => [file.name, file]));
 }
 
 /** Copies the file's tensors into the adapter, or reports everything that does not fit. */

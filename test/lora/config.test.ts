@@ -96,6 +96,7 @@ describe("sizes", () => {
     const wrong: [lora.LoraOptions, RegExp][] = [
       [{ r: 7 }, /rank of layers\.0\.q_proj must be a whole number from 1 to 6 \(the layer is 6 → 6\), got 7/],
       [{ rankPattern: { v_proj: 0 } }, /rankPattern\["v_proj"\] must be a whole number from 1, got 0/],
+      [{ rankPattern: null as never }, /rankPattern must be an object of numbers by pattern, got null/],
       [{ alpha: Number.NaN }, /alpha must be a finite number/],
       [{ scaling: "alpha/2" as "alpha" }, /scaling must be "alpha\/r", "alpha\/sqrt\(r\)" or "alpha", got "alpha\/2"/],
       [{ initWeights: "olora" as "pissa" }, /initWeights must be "default", "gaussian", "pissa" or "orthogonal"/],

@@ -148,6 +148,27 @@ test("unknown fields that are off pass, as do those that change nothing in a tra
   handle.detach();
 });
 
+test("files may be Blobs, as the hub gives them in a browser, and what a file picker gives", async () => {
+  const [config, weights] = Object.values(files).map((content) => new Blob([content]));
+  const picked = Object.entries(files).map(([name, content]) => new File([content], name));
+  for (const source of [{ "adapter_config.json": config, "adapter_model.safetensors": weights }, picked]) {
+    const handle = await lora.loadAdapter(model, source);
+    expect(lora.saveAdapter(handle)).toEqual(files);
+    handle.detach();
+  }
+});
+
+test("a missing file or none, and an adapter that has been detached, are named", async () => {
+  const part = { "adapter_config.json": files["adapter_config.json"] };
+  await expect(lora.loadAdapter(model, part)).rejects.toThrow(
+    "lora.loadAdapter: the files must include adapter_model.safetensors, got adapter_config.json",
+  );
+  await expect(lora.loadAdapter(model, undefined as never)).rejects.toThrow("the source must be a directory");
+  const handle = await lora.loadAdapter(model, files);
+  handle.detach();
+  expect(() => lora.saveAdapter(handle)).toThrow("got a detached adapter");
+});
+
 test("a frozen adapter has nothing to train", async () => {
   const handle = await lora.loadAdapter(model, files, { trainable: false });
   expect(handle.trainableParameters()).toEqual([]);
