@@ -85,10 +85,12 @@ const known: Record<keyof GenerateOptions, true> = {
 
 function checkGenerateOptions(ids: ArrayLike<number>, options: GenerateOptions): void {
   checkOptions("generate", options, Object.keys(known));
-  const { maxNewTokens = 20, temperature = 0, topK = 1, topP = 1, repetitionPenalty = 1 } = options;
+  const { maxNewTokens = 20, temperature = 0, topK = 1, topP = 1, repetitionPenalty = 1, stop = [] } = options;
   const check = (holds: boolean, rule: string, got: unknown) => {
     if (!holds) throw new Error(`generate: ${rule}, got ${got}`);
   };
+  check(isIds(ids), "the prompt must be a list of token ids", show(ids));
+  check(isIds(stop), "stop must be a list of token ids", show(stop));
   check(ids.length > 0, "the prompt must have one token or more", "none");
   check(
     Number.isInteger(maxNewTokens) && maxNewTokens >= 0,
@@ -99,4 +101,16 @@ function checkGenerateOptions(ids: ArrayLike<number>, options: GenerateOptions):
   check(Number.isInteger(topK) && topK >= 1, "topK must be a whole number from 1", topK);
   check(topP > 0 && topP <= 1, "topP must be above 0 and up to 1", topP);
   check(repetitionPenalty > 0, "repetitionPenalty must be above 0", repetitionPenalty);
+}
+
+/** Whether it is a list of whole numbers. */
+function isIds(value: unknown): boolean {
+  return (
+    (Array.isArray(value) || ArrayBuffer.isView(value)) &&
+    Array.from(value as ArrayLike<number>).every(Number.isInteger)
+  );
+}
+
+function show(value: unknown): string {
+  return Array.isArray(value) ? JSON.stringify(value).slice(0, 40) : `${value}`.slice(0, 40);
 }

@@ -187,6 +187,9 @@ describe("causal language models", () => {
       const fails = (ids: number[], options: models.GenerateOptions, error: string) =>
         expect(model.generate(ids, options)).rejects.toThrow(error);
       await fails([], {}, "generate: the prompt must have one token or more, got none");
+      await fails("text" as never, {}, "generate: the prompt must be a list of token ids, got text");
+      await fails([1.5], {}, "generate: the prompt must be a list of token ids, got [1.5]");
+      await fails([1], { stop: ["</s>"] as never }, 'generate: stop must be a list of token ids, got ["</s>"]');
       await fails([1, 14], {}, "GPT2: token ids must be from 0 to 13, as config.vocab_size is 14, got 14");
       await fails([1], { temperature: -1 }, "generate: temperature must be a finite number from 0, got -1");
       await fails([1], { topK: 0 }, "generate: topK must be a whole number from 1, got 0");
