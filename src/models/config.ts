@@ -14,6 +14,8 @@ interface ConfigRules<Config> {
   modelTypes: readonly string[];
   /** Fields that must be whole numbers from 1. */
   counts: readonly (keyof Config & string)[];
+  /** The same, unless they are left out or null. */
+  optionalCounts?: readonly (keyof Config & string)[];
   /** Fields that must be probabilities. */
   probabilities: readonly (keyof Config & string)[];
   /** Fields that would change the results unless they are left out, null, or this. */
@@ -24,14 +26,14 @@ interface ConfigRules<Config> {
 export function checkConfig<Config extends PretrainedConfig>(
   model: string,
   config: Config,
-  { modelTypes, counts, probabilities, only = {} }: ConfigRules<Config>,
+  { modelTypes, counts, optionalCounts = [], probabilities, only = {} }: ConfigRules<Config>,
 ): void {
   const check = (field: string, value: unknown, holds: boolean, rule: string) => {
     if (!holds) throw new Error(`${model}: config.${field} must be ${rule}, got ${JSON.stringify(value)}`);
   };
   const { model_type: type = modelTypes[0] } = config;
   check("model_type", type, modelTypes.includes(type), modelTypes.map((name) => JSON.stringify(name)).join(" or "));
-  for (const field of counts) {
+  for (const field of [...counts, ...optionalCounts.filter((name) => config[name] != null)]) {
     const value = config[field];
     check(field, value, Number.isInteger(value) && (value as number) > 0, "a whole number from 1");
   }

@@ -272,6 +272,7 @@ function checkLlama(config: LlamaConfig): void {
   checkConfig("Llama", config, {
     modelTypes: Object.keys(architectures),
     counts: ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"],
+    optionalCounts: ["num_key_value_heads", "head_dim", "max_position_embeddings"],
     probabilities: ["attention_dropout"],
   });
   const { headDim, keyHeads, rope } = derived(config);

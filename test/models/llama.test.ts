@@ -168,6 +168,11 @@ describe("Llama", () => {
     await expect(load(config({ vocab_size: 41 }))).rejects.toThrow(
       /embed_tokens\.weight must have shape \[41, 24\], has \[40, 24\]/,
     );
+    for (const field of ["num_key_value_heads", "head_dim", "max_position_embeddings"]) {
+      await expect(load(config({ [field]: 0 }))).rejects.toThrow(
+        `config.${field} must be a whole number from 1, got 0`,
+      );
+    }
     await expect(load(config({ hidden_act: "swiglu" }))).rejects.toThrow(
       /config\.hidden_act must be one of gelu, .*, got "swiglu"/,
     );
