@@ -1,6 +1,7 @@
 /** The files of a Hugging Face directory, written: config.json and safetensors, whole or in shards. */
 import { files } from "#files";
 import * as safetensors from "../io/safetensors.js";
+import { WeightDelta } from "../nn/delta.js";
 import type { Module } from "../nn/module.js";
 import { scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
@@ -22,6 +23,7 @@ export async function writePretrained(
   { maxShardBytes = Number.POSITIVE_INFINITY }: SaveOptions,
 ): Promise<WrittenFiles> {
   if (!(maxShardBytes > 0)) throw new Error(`savePretrained: maxShardBytes must be above 0, got ${maxShardBytes}`);
+  checkWhole(model);
   const shards = inShards(untied(model), maxShardBytes);
   const written = { ...(shards.length === 1 ? whole(shards[0]) : sharded(shards)), "config.json": json(config) };
   if (dir === undefined) return written;
@@ -35,6 +37,17 @@ export async function writePretrained(
 }
 
 const weightsName = /^model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?$/;
+
+/** What an adapter adds is in no weight before it is merged, and PiSSA's layers hold what is left beside it. */
+function checkWhole(model: Module): void {
+  for (const [path, module] of model.namedModules()) {
+    if (module instanceof WeightDelta && !module.isMerged) {
+      throw new Error(
+        `savePretrained: adapters must be merged, got an unmerged one at ${path}; merge() or detach() it first, or save within disable()`,
+      );
+    }
+  }
+}
 
 type Entries = [key: string, tensor: Tensor][];
 

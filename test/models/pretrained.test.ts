@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { F, io, memoryStats, models, noGrad, type StateDict, scope, tensor } from "../../src/index.js";
+import { F, io, lora, memoryStats, models, noGrad, type StateDict, scope, tensor } from "../../src/index.js";
 import golden from "../golden/causal.json" with { type: "json" };
 import { bytesOf } from "../support/golden.js";
 
@@ -198,6 +198,18 @@ describe("fromPretrained", () => {
       'config.model_type must be "distilbert", got "gpt2"',
     );
   });
+
+  test("an adapter that is not merged is in no weight that could be written", () =>
+    withModel(files, async (model) => {
+      const handle = lora.apply(model, { r: 2, initWeights: "pissa" });
+      await expect(model.savePretrained()).rejects.toThrow("savePretrained: adapters must be merged, got an unmerged");
+      const base = await handle.disable(() => model.savePretrained());
+      expect(Object.keys(base).sort()).toEqual(["config.json", "model.safetensors"]);
+      handle.merge();
+      const merged = await model.savePretrained();
+      handle.detach();
+      expect(await model.savePretrained()).toEqual(merged);
+    }));
 
   test("memory beyond the model is one tensor as it was stored", async () => {
     const big = JSON.stringify({ ...config, vocab_size: 60_000, n_embd: 16, n_layer: 4 });
