@@ -55,7 +55,7 @@ const CHUNK_BYTES = 1 << 24;
  * when it is called. Whatever fails, a file at `target` is the old one or the whole new one.
  */
 export async function saveCheckpoint(target: CheckpointTarget, parts: CheckpointParts): Promise<void> {
-  checkOptions("saveCheckpoint", parts, partNames);
+  checkParts("saveCheckpoint", parts);
   await write(target, encode(parts));
 }
 
@@ -68,7 +68,7 @@ export async function loadCheckpoint<Extra = unknown>(
   source: CheckpointSource,
   parts: CheckpointParts,
 ): Promise<Extra> {
-  checkOptions("loadCheckpoint", parts, partNames);
+  checkParts("loadCheckpoint", parts);
   const checkpoint = await Checkpoint.open(source);
   try {
     await checkpoint.restore(parts);
@@ -76,6 +76,12 @@ export async function loadCheckpoint<Extra = unknown>(
   } finally {
     await checkpoint.close();
   }
+}
+
+function checkParts(op: string, parts: CheckpointParts): void {
+  checkOptions(op, parts ?? {}, partNames);
+  if (typeof parts?.model?.stateDict !== "function")
+    throw new Error(`${op}: model must be given, a module or what has a state dict, got ${parts?.model}`);
 }
 
 /** A checkpoint whose bytes have been checked. */

@@ -420,6 +420,8 @@ describe("what does not fit is an error, and everything is as it was", () => {
   test("options and targets that there are not", async () => {
     await expect(saved({ ...run.parts, optimiser: run.optimizer } as never)).rejects.toThrow("got optimiser");
     await expect(loadCheckpoint(bytes, { modell: run.model } as never)).rejects.toThrow("got modell");
+    await expect(saved({} as never)).rejects.toThrow("saveCheckpoint: model must be given");
+    await expect(loadCheckpoint(bytes, {} as never)).rejects.toThrow("loadCheckpoint: model must be given");
     await expect(saveCheckpoint(7 as never, run.parts)).rejects.toThrow(
       "saveCheckpoint: the target must be a path, a file handle or a function, got 7",
     );
