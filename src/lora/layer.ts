@@ -24,6 +24,7 @@ export class LoRALayer extends Module {
   ) {
     super();
     checkRank("LoRALayer: rank", rank, inDim, outDim);
+    if (!Number.isFinite(alpha)) throw new Error(`LoRALayer: alpha must be a finite number, got ${alpha}`);
     this.A = scope(() => new Parameter(normal_(empty([inDim, rank]), 0, 1 / Math.sqrt(rank))));
     this.B = scope(() => new Parameter(zeros_(empty([rank, outDim]))));
   }

@@ -233,6 +233,7 @@ describe("LoRALayer and LinearWithLoRA", () => {
       expectClose(layer.forward(x).data(), expected, { absolute: 1e-5 });
       expect(() => layer.mergeWeights()).toThrow(/once/);
       expect(() => new lora.LoRALayer(4, 4, 5, 1)).toThrow(/rank/);
+      expect(() => new lora.LoRALayer(4, 4, 2, Number.NaN)).toThrow("LoRALayer: alpha must be a finite number");
       layer.dispose();
     });
   });
