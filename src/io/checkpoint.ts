@@ -23,7 +23,7 @@ export interface Stateful<State> {
 }
 
 export interface CheckpointParts {
-  /** A module: its parameters and persistent buffers, adapters included. Or what else has a state dict of tensors. */
+  /** A module: its parameters and persistent buffers, the active adapter's included. Or what else has a state dict of tensors. */
   model: Module | Stateful<StateDict>;
   optimizer?: Stateful<{ tensors: StateDict }> & { readonly name?: string };
   scheduler?: Stateful<object>;
