@@ -38,6 +38,8 @@ export const indexName = "model.safetensors.index.json";
 /** A string or files by name. */
 export function normalizeSource(source: ModelSource): string | ModelFiles {
   if (source instanceof URL) return source.href;
+  if (typeof source !== "string" && (typeof source !== "object" || source === null))
+    throw new Error(`fromPretrained: the source must be a directory, an address or files, got ${source}`);
   if (typeof source === "string" || !(Symbol.iterator in source)) return source as string | ModelFiles;
   return Object.fromEntries(Array.from(source as Iterable<File>, (file) => [file.name, file]));
 }

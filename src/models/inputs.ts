@@ -2,10 +2,15 @@
 import { ShapeError, showShape } from "../errors.js";
 import { arange } from "../ops/create.js";
 import { type Shape, sameShape } from "../shape.js";
-import { empty, type Tensor } from "../tensor.js";
+import { empty, Tensor } from "../tensor.js";
+
+function checkTensor(model: string, name: string, value: unknown): void {
+  if (!(value instanceof Tensor)) throw new Error(`${model}: ${name} must be a tensor, got ${value}`);
+}
 
 /** Token ids must be int32 [B, T], one or more, each of them in the vocabulary. */
 export function checkIds(model: string, ids: Tensor, vocabSize: number): void {
+  checkTensor(model, "token ids", ids);
   if (ids.dtype !== "int32") throw new Error(`${model}: token ids must have dtype "int32", got "${ids.dtype}"`);
   if (ids.ndim !== 2 || ids.size === 0) {
     throw new ShapeError(
@@ -23,6 +28,7 @@ export function checkIds(model: string, ids: Tensor, vocabSize: number): void {
 /** An attention mask [B, keys] as what is added to the scores, [B, 1, 1, keys]: −∞ where a key takes no part. */
 export function keyMask(model: string, mask: Tensor | undefined, [B, keys]: Shape): Tensor | undefined {
   if (!mask) return undefined;
+  checkTensor(model, "attentionMask", mask);
   if (!sameShape(mask.shape, [B, keys])) {
     throw new ShapeError(
       `${model}: attentionMask must have shape ${showShape([B, keys])}, got ${showShape(mask.shape)}`,
@@ -49,6 +55,7 @@ export function learnedPositions(
 
 /** int32 [B, T], none below 0. */
 export function checkPositionIds(model: string, positionIds: Tensor, shape: Shape): void {
+  checkTensor(model, "positionIds", positionIds);
   if (positionIds.dtype !== "int32" || !sameShape(positionIds.shape, shape)) {
     throw new ShapeError(
       `${model}: positionIds must be int32 ${showShape(shape)}, got ${positionIds.dtype} ${showShape(positionIds.shape)}`,

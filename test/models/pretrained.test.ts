@@ -193,6 +193,7 @@ describe("fromPretrained", () => {
     await fails(changed({ n_layer: 0 }), "GPT2: config.n_layer must be a whole number from 1, got 0");
     await fails(changed({ attn_pdrop: 1 }), "GPT2: config.attn_pdrop must be from 0 to below 1, got 1");
     await fails(files, "GPT2: config.n_layer must be a whole number from 1, got 0", { config: { n_layer: 0 } });
+    await fails(undefined as never, "the source must be a directory, an address or files, got undefined");
     await fails(files, /newHead must be given for a model with a head for one task/, { newHead: true });
     await expect(models.DistilBert.fromPretrained(files)).rejects.toThrow(
       'config.model_type must be "distilbert", got "gpt2"',
@@ -282,6 +283,19 @@ describe("models", () => {
           /options must be cache, attentionMask/,
         );
         expect(memoryStats().liveTensors - before).toBeLessThan(12); // the ids made here, in this scope
+      }),
+    ));
+
+  test("lists in place of tensors are errors that name them", () =>
+    withModel(files, (model) =>
+      scope(() => {
+        const ids = tensor([[1]], { dtype: "int32" });
+        const before = memoryStats().liveTensors;
+        expect(() => model.forward([[1]] as never)).toThrow("GPT2: token ids must be a tensor, got 1");
+        for (const name of ["attentionMask", "positionIds"]) {
+          expect(() => model.forward(ids, { [name]: [[1]] })).toThrow(`GPT2: ${name} must be a tensor, got 1`);
+        }
+        expect(memoryStats().liveTensors).toBe(before);
       }),
     ));
 
