@@ -152,6 +152,10 @@ export class Checkpoint {
 
   /** The model's tensors under their names in the file, which must have them and no other. */
   private fitting(model: Module): Map<string, Tensor> {
+    const [saved, active] = [this.part("modelAdapters") as string[], activeAdapters(model)];
+    if (saved.join() !== active.join() && saved.length > 0 && active.length > 0) {
+      throw this.fault(`the active adapter must be ${saved.join()}, as in the checkpoint`, active.join());
+    }
     const own = new Map([...tensorsOf("loadCheckpoint", model)].map(([path, tensor]) => [`model.${path}`, tensor]));
     const given: TensorsByKey = new Map(this.names("model.").map((name) => [name, this.reader.info(name)]));
     checkKeys("loadCheckpoint", own, given);
@@ -192,6 +196,12 @@ function fault(rule: string, got: string, { name }: RandomAccess): Error {
   return new Error(`loadCheckpoint: ${rule}, got ${got} (${name})`);
 }
 
+/** The names of the adapters whose deltas the layers have now. */
+function activeAdapters(model: CheckpointParts["model"]): string[] {
+  if (!(model instanceof Module)) return [];
+  return [...new Set(model.modules().flatMap((m) => (m instanceof WeightDelta ? m.adapterName : [])))];
+}
+
 /** Every parameter and persistent buffer, adapters' too, once. Errors: a merged adapter, which would be added again. */
 function tensorsOf(op: string, model: Module): Map<string, Tensor> {
   for (const [path, module] of model.namedModules()) {
@@ -209,6 +219,7 @@ function encode({ model, optimizer, scheduler, loader, extra }: CheckpointParts)
     const state = {
       variant: runtimeInfo().variant,
       rng: getRngState(),
+      modelAdapters: activeAdapters(model),
       optimizer: optimizer && { name: optimizer.name, ...options },
       scheduler: scheduler?.stateDict(),
       loader: loader?.stateDict(),

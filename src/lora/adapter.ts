@@ -42,7 +42,7 @@ export class Adapter {
         throw new Error(`${op}: a layer must have no adapter yet, got ${path} that has; detach() it first`);
       checkLayer(op, config, path, layer, given);
     }
-    const { dropout, useDora: dora, initWeights: method } = config;
+    const { adapterName, dropout, useDora: dora, initWeights: method } = config;
     const layers: AdaptedLayer[] = [];
     this.layers = layers;
     this.modules = new WholeModules(model, findSavedModules(op, model, config, given));
@@ -51,7 +51,11 @@ export class Adapter {
     try {
       for (const [path, layer] of targets) {
         const { rank, scaling } = sizeOfAdapter(config, path);
-        layers.push({ path, layer, delta: new LoraDelta(layer, { rank, scaling, dropout, dora, method }) });
+        layers.push({
+          path,
+          layer,
+          delta: new LoraDelta(layer, { adapterName, rank, scaling, dropout, dora, method }),
+        });
       }
     } catch (error) {
       this.dispose();

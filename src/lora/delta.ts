@@ -13,6 +13,7 @@ import type { Tensor } from "../tensor.js";
 import { type InitOptions, initialFactors } from "./init.js";
 
 export interface LoraDeltaOptions extends InitOptions {
+  adapterName: string;
   /** What B·A is multiplied with. */
   scaling: number;
   dropout: number;
@@ -28,6 +29,7 @@ export class LoraDelta extends WeightDelta {
   readonly lora_B: Parameter;
   /** DoRA's m [out]. */
   readonly lora_magnitude_vector: Parameter | null;
+  override readonly adapterName: string;
   readonly rank: number;
   readonly scaling: number;
   readonly dropout: number;
@@ -41,7 +43,8 @@ export class LoraDelta extends WeightDelta {
 
   constructor(layer: AdaptableLayer, options: LoraDeltaOptions) {
     super();
-    const { rank, scaling, dropout, dora, method } = options;
+    const { adapterName, rank, scaling, dropout, dora, method } = options;
+    this.adapterName = adapterName;
     this.rank = rank;
     this.scaling = scaling;
     this.dropout = dropout;

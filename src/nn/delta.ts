@@ -13,6 +13,9 @@ export abstract class WeightDelta extends Module {
     return true;
   }
 
+  /** The adapter that the delta is a part of. */
+  abstract readonly adapterName: string;
+
   /** Whether the layer's weight is W + ΔW already. */
   get isMerged(): boolean {
     return false;

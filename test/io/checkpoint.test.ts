@@ -285,6 +285,22 @@ describe("a checkpoint", () => {
     handle.detach();
   });
 
+  test("of a model with several adapters goes into the one that it was made of", async () => {
+    const targetModules = ["first", "last"];
+    const handle = lora.apply(run.model, { r: 2, targetModules, adapterName: "poems" });
+    handle.addAdapter("letters", { r: 2, targetModules });
+    const poems = await saved({ model: run.model });
+    handle.setAdapter("letters");
+    const values = handle.trainableParameters().map((p) => p.data());
+    await expect(loadCheckpoint(poems, { model: run.model })).rejects.toThrow(
+      "loadCheckpoint: the active adapter must be poems, as in the checkpoint, got letters (the given bytes)",
+    );
+    expect(handle.trainableParameters().map((p) => p.data())).toEqual(values);
+    handle.setAdapter("poems");
+    await loadCheckpoint(poems, { model: run.model });
+    handle.detach();
+  });
+
   test("neither keeps tensors nor loses any", async () => {
     const other = new Run(made, 9);
     await loadCheckpoint(await saved(run.parts), other.parts);
