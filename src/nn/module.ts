@@ -144,12 +144,20 @@ export abstract class Module {
     for (const parameter of this.parameters()) zeroGradOf(parameter, setToNone);
   }
 
+  /** Of parameters, and of weights in codes, which are never trainable. Shared ones count once. */
   numParameters(options: { trainableOnly?: boolean } = {}): number {
     checkOptions("numParameters", options, ["trainableOnly"]);
     const { trainableOnly = false } = options;
-    return this.parameters()
+    const parameters = this.parameters()
       .filter((p) => p.requiresGrad || !trainableOnly)
       .reduce((sum, p) => sum + p.size, 0);
+    if (trainableOnly) return parameters;
+    return [...new Set(this.modules())].reduce((sum, { weightsInCodes }) => sum + weightsInCodes, parameters);
+  }
+
+  /** @internal How many weights of this module alone are no parameters since they are kept in codes. */
+  get weightsInCodes(): number {
+    return 0;
   }
 
   /** Calls `hook` after every forward of this module. Returns what removes it. */

@@ -110,6 +110,10 @@ export class QuantizedLinear extends AdaptableLayer {
     return this.isTransposed;
   }
 
+  override get weightsInCodes(): number {
+    return this.outFeatures * this.inFeatures;
+  }
+
   /** Bytes of the weight: codes and scales. */
   get weightBytes(): number {
     return bytesOf(this.weight);
