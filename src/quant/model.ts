@@ -13,6 +13,7 @@ import { abs } from "../ops/unary.js";
 import { transpose } from "../ops/view.js";
 import { scope } from "../scope.js";
 import type { Shape } from "../shape.js";
+import { Tensor } from "../tensor.js";
 import { QuantizedLinear } from "./linear.js";
 import { type Scheme, type SchemeName, schemeOf } from "./scheme.js";
 
@@ -22,7 +23,7 @@ export type QuantizationTargets = readonly string[] | RegExp | "all-linear";
 export interface QuantizeModelOptions {
   /** Elements that share a scale, where the scheme's own number is not wanted. */
   blockSize?: number;
-  /** What the model is judged by, such as its loss on a text: called before and after. */
+  /** What the model is judged by, such as its loss on a text: called before and after, in a scope, without recording. */
   loss?: () => number;
 }
 
@@ -58,7 +59,8 @@ const outputHeads = ["lm_head", "classifier", "score"];
 /**
  * Replaces linear layers by quantized ones and releases their weights. With `lora.apply` afterwards: QLoRA, Dettmers et
  * al. 2023. To load a quantized model's state dict, quantize a model of the same configuration first.
- * Errors: a target that matches no layer, a layer with an adapter, weights that are not finite; the model is then as it was.
+ * Errors: a target that matches no layer, a layer with an adapter, weights that are not finite, a `loss` that throws or
+ * gives no number; the model is then as it was.
  *
  * @param targets by default every linear layer but the output head
  */
@@ -69,15 +71,21 @@ export function quantizeModel(
   options: QuantizeModelOptions = {},
 ): QuantizationReport {
   checkOptions("quantizeModel", options, ["blockSize", "loss"]);
+  if (!Array.isArray(targets) && !(targets instanceof RegExp) && targets !== "all-linear")
+    throw new Error(
+      `quantizeModel: targets must be a list of names, a RegExp or "all-linear", got ${JSON.stringify(targets)}`,
+    );
+  if (options.loss !== undefined && typeof options.loss !== "function")
+    throw new Error(`quantizeModel: loss must be a function, got ${typeof options.loss}`);
   const chosen = schemeOf("quantizeModel", scheme);
   const found = findLayers(model, targets);
-  const before = options.loss?.();
+  const before = options.loss && lossOf(options.loss);
   const replacements = quantizeAll(found, chosen, options.blockSize);
   const layers = replacements.map(({ layer, quantized, paths }) => reportOf(paths[0], layer, quantized));
   for (const { quantized, paths } of replacements) for (const path of paths) model.setSubmodule(path, quantized);
+  const after = options.loss && lossOrUndo(options.loss, model, replacements);
   const kept = new Set(model.parameters());
   for (const { layer } of replacements) for (const p of layer.parameters()) if (!kept.has(p)) p.dispose();
-  const after = options.loss?.();
   const sum = (of: (report: LayerReport) => number) => layers.reduce((total, report) => total + of(report), 0);
   const sizeOf = ({ shape: [out, inner] }: LayerReport) => out * inner;
   return {
@@ -90,6 +98,30 @@ export function quantizeModel(
     meanError: sum((report) => report.meanError * sizeOf(report)) / sum(sizeOf),
     ...(before === undefined || after === undefined ? {} : { loss: { before, after } }),
   };
+}
+
+function lossOf(loss: () => number): number {
+  return noGrad(() =>
+    scope(() => {
+      const value: unknown = scope(loss);
+      if (typeof value !== "number")
+        throw new Error(
+          `quantizeModel: loss must return a number, got ${value instanceof Tensor ? "a tensor; use item()" : typeof value}`,
+        );
+      return value;
+    }),
+  );
+}
+
+/** The loss of the quantized model; where there is none, the layers are put back. */
+function lossOrUndo(loss: () => number, model: Module, replacements: readonly Replacement[]): number {
+  try {
+    return lossOf(loss);
+  } catch (error) {
+    for (const { layer, paths } of replacements) for (const path of paths) model.setSubmodule(path, layer);
+    for (const { quantized } of replacements) quantized.dispose();
+    throw error;
+  }
 }
 
 /**
@@ -188,17 +220,17 @@ function findLayers(model: Module, targets: QuantizationTargets): Map<AdaptableL
   }
   const paths = [...layers.values()].flat();
   const names = [...new Set(paths.map(lastName))].join(", ");
+  const choice = names ? `the model's are named ${names}` : "the model has none inside it that is not quantized yet";
   if (Array.isArray(targets)) {
     const idle = targets.filter((name) => !paths.some((path) => matches([name], path)));
     if (idle.length > 0) {
-      throw new Error(
-        `quantizeModel: every target must name a linear layer, got ${idle.join(", ")}; the model's are named ${names}`,
-      );
+      throw new Error(`quantizeModel: every target must name a linear layer, got ${idle.join(", ")}; ${choice}`);
     }
   }
   const chosen = new Map([...layers].filter(([, paths]) => paths.some((path) => matches(targets, path))));
   if (chosen.size === 0) {
-    throw new Error(`quantizeModel: targets must match a linear layer, got ${targets}; the model's are named ${names}`);
+    const given = Array.isArray(targets) ? "an empty list" : targets;
+    throw new Error(`quantizeModel: targets must match a linear layer, got ${given}; ${choice}`);
   }
   return chosen;
 }

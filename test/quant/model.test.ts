@@ -219,5 +219,48 @@ test("what is wrong is named, and the model left as it was", () => {
   );
   handle.detach();
   scope(() => expect(model.forward(randn([2, 4])).shape).toEqual([2, 4]));
+  const one = () => quant.quantizeModel(model, "nf4", "0" as "all-linear");
+  expect(one).toThrow('targets must be a list of names, a RegExp or "all-linear", got "0"');
+  expect(() => quant.quantizeModel(model, "nf4", [])).toThrow("got an empty list; the model's are named 0, 1");
+  quant.quantizeModel(model, "nf4");
+  expect(() => quant.quantizeModel(model, "nf4")).toThrow("the model has none inside it that is not quantized yet");
+  model.dispose();
+});
+
+test("the loss is taken in a scope, without recording; where it fails, the model is as it was", () => {
+  const model = new nn.Sequential(new nn.Linear(4, 4), new nn.Linear(4, 4));
+  const layers = ["0", "1"].map((path) => model.getSubmodule(path));
+  const x = randn([2, 4]);
+  const before = memoryStats();
+  let calls = 0;
+  const failing = () => {
+    expect(model.forward(x).requiresGrad).toBe(false);
+    if (calls++ % 2 === 1) throw new Error("no text");
+    return 1;
+  };
+  const quantize = (loss: () => unknown) => () =>
+    quant.quantizeModel(model, "nf4", "all-linear", { loss: loss as () => number });
+  expect(quantize(failing)).toThrow("no text");
+  expect(calls).toBe(2);
+  expect(quantize(() => model.forward(x).mean())).toThrow("loss must return a number, got a tensor; use item()");
+  expect(quantize(async () => 1)).toThrow("must be synchronous, got a promise");
+  expect(quantize(3 as unknown as () => unknown)).toThrow("loss must be a function, got number");
+  for (const i of [0, 1]) expect(model.getSubmodule(`${i}`)).toBe(layers[i]);
+  expect(memoryStats().liveTensors).toBe(before.liveTensors);
+  expect(memoryStats().liveBytes).toBe(before.liveBytes);
+  x.dispose();
+  model.dispose();
+});
+
+test("weights in codes are counted, shared ones once, but never as trainable", () => {
+  const shared = new nn.Linear(8, 6);
+  const model = new nn.Sequential(shared, new nn.Linear(6, 8, { bias: false }), shared);
+  quant.quantizeModel(model, "nf4");
+  expect(model.numParameters()).toBe(8 * 6 + 6 + 6 * 8);
+  model.requiresGrad_(false);
+  const handle = lora.apply(model, { r: 2, targetModules: ["1"] });
+  const adapter = 2 * (6 + 8);
+  expect(model.numParameters({ trainableOnly: true })).toBe(adapter);
+  expect(handle.parameterCount()).toMatchObject({ trainable: adapter, total: 8 * 6 + 6 + 6 * 8 + adapter });
   model.dispose();
 });
