@@ -1,6 +1,6 @@
 import { checkOptions } from "../errors.js";
 import { Pacer } from "../pause.js";
-import type { Evolution, Generation, LossFunction } from "./evolution.js";
+import { Evolution, type Generation, type LossFunction } from "./evolution.js";
 import { check } from "./options.js";
 
 export interface FitOptions {
@@ -26,6 +26,8 @@ export interface History {
 
 /** Steps a population or strategy, and gives way to events about every 12 ms, with the best individual in the model. */
 export async function fit(evolution: Evolution, options: FitOptions): Promise<History> {
+  if (!(evolution instanceof Evolution))
+    throw new Error(`fit: the first argument must be a Population or an EvolutionStrategy, got ${evolution}`);
   checkFitOptions(options);
   const { generations, lossFn, target = -Infinity, patience = Infinity, onGeneration, signal } = options;
   const history: History = { generations: [], stopped: "completed" };
@@ -68,8 +70,9 @@ async function nextGeneration(
 
 function checkFitOptions(options: FitOptions): void {
   checkOptions("fit", options, ["generations", "lossFn", "target", "patience", "onGeneration", "signal"]);
-  const { generations, target = 0, patience = 1 } = options;
+  const { generations, target = 0, patience = 1, onGeneration = () => {} } = options;
   check("fit", "generations", generations, Number.isInteger(generations) && generations >= 0, "a whole number from 0");
-  check("fit", "target", target, !Number.isNaN(target), "a number");
+  check("fit", "target", target, typeof target === "number" && !Number.isNaN(target), "a number");
   check("fit", "patience", patience, patience >= 1, "1 or more");
+  check("fit", "onGeneration", onGeneration, typeof onGeneration === "function", "a function");
 }

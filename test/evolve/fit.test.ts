@@ -96,10 +96,14 @@ describe("evolve.fit", () => {
       [{ generations: -1 }, "fit: generations must be a whole number from 0, got -1"],
       [{ generations: 1, patience: 0 }, "fit: patience must be 1 or more, got 0"],
       [{ generations: 1, target: Number.NaN }, "fit: target must be a number, got NaN"],
+      [{ generations: 1, target: "0.1" }, "fit: target must be a number, got 0.1"],
+      [{ generations: 1, onGeneration: true }, "fit: onGeneration must be a function, got true"],
       [{ generations: 1, epochs: 2 }, "got epochs"],
     ];
     for (const [options, message] of cases)
       await expect(evolve.fit(population, { lossFn: sum, generations: 1, ...options })).rejects.toThrow(message);
+    const noPopulation = evolve.fit({} as evolve.Population, { generations: 1, lossFn: sum });
+    await expect(noPopulation).rejects.toThrow("the first argument must be a Population or an EvolutionStrategy");
     const onGeneration = () => Promise.reject(new Error("no room"));
     await expect(evolve.fit(population, { generations: 2, lossFn: sum, onGeneration })).rejects.toThrow("no room");
     expect(population.step(sum).generation).toBe(2);
