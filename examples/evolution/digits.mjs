@@ -1,28 +1,26 @@
 /** Handwritten digits of 8 × 8 pixels, told apart by a network of 2,410 weights of 4 bits that evolve. */
-import { parseArgs } from "node:util";
+import { Command } from "commander";
 import { evolve, init } from "wasmgrad";
 import { accuracyOf, digits, lossOf, percent } from "./tasks.mjs";
 
-const { values } = parseArgs({
-  options: {
-    images: { type: "string", default: "../shared/data/mnist10k-images.idx3-ubyte" },
-    labels: { type: "string", default: "../shared/data/mnist10k-labels.idx1-ubyte" },
-    train: { type: "string", default: "1000" },
-    test: { type: "string", default: "2000" },
-    generations: { type: "string", default: "1000" },
-    seed: { type: "string", default: "0" },
-  },
-});
-const train = Number(values.train);
-const test = Number(values.test);
-const generations = Number(values.generations);
+const flags = new Command("digits")
+  .description("tells handwritten digits apart with 4-bit weights that evolve")
+  .option("--images <idx>", "10,000 digits", "../shared/data/mnist10k-images.idx3-ubyte")
+  .option("--labels <idx>", "which they are", "../shared/data/mnist10k-labels.idx1-ubyte")
+  .option("--train <n>", "digits to learn from", Number, 1000)
+  .option("--test <n>", "unseen digits to judge by", Number, 2000)
+  .option("--generations <n>", "how many", Number, 1000)
+  .option("--seed <n>", "of the evolution", Number, 0)
+  .parse()
+  .opts();
+const { train, test, generations } = flags;
 
 await init();
-const task = digits(values.images, values.labels, 0, train);
-const unseen = digits(values.images, values.labels, 10000 - test, test);
+const task = digits(flags.images, flags.labels, 0, train);
+const unseen = digits(flags.images, flags.labels, 10000 - test, test);
 const model = task.makeModel();
 const population = new evolve.Population(model, {
-  seed: Number(values.seed),
+  seed: flags.seed,
   selfAdaptingRate: true,
   parents: "tournament",
 });

@@ -3,28 +3,28 @@
  * gradient. The picture shows the losses of each generation, and the decision boundary of its best individual as it
  * evolves.
  */
-import { parseArgs } from "node:util";
+import { Command } from "commander";
 import { evolve, init, scope, tensor } from "wasmgrad";
 import { axis, colors, legend, panelTitle, title, writeSvg } from "../chart.mjs";
 import { accuracyOf, batchedLossOf, percent, predict, spiral } from "./tasks.mjs";
 
-const { values } = parseArgs({
-  options: {
-    generations: { type: "string", default: "600" },
-    size: { type: "string", default: "100" },
-    seed: { type: "string", default: "0" },
-    out: { type: "string", default: "wasmgrad-out/evolution.svg" },
-  },
-});
-const generations = Number(values.generations);
+const flags = new Command("evolution")
+  .description("tells two spirals apart with 4-bit weights that evolve")
+  .option("--generations <n>", "how many", Number, 600)
+  .option("--size <n>", "individuals in each", Number, 100)
+  .option("--seed <n>", "of the evolution", Number, 0)
+  .option("--out <file>", "where the picture goes", "wasmgrad-out/evolution.svg")
+  .parse()
+  .opts();
+const { generations } = flags;
 const palette = [colors.first, colors.second];
 
 await init();
 const task = spiral();
 const model = task.makeModel();
 const population = new evolve.Population(model, {
-  size: Number(values.size),
-  seed: Number(values.seed),
+  size: flags.size,
+  seed: flags.seed,
   selfAdaptingRate: true,
   parents: "tournament",
   batched: true,
@@ -86,7 +86,7 @@ const top = (i) => 100 + Math.floor(i / 3) * (SIDE + 48);
 const plane = { type: "value", min: -EDGE, max: EDGE, show: false };
 
 writeSvg(
-  values.out,
+  flags.out,
   { width: 1170, height: 555 },
   {
     title: [

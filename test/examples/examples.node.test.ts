@@ -77,6 +77,7 @@ describe.skipIf(!built)("the examples, run small (need dist: npm run build)", { 
     for (let i = 1; i < 6; i++) expect(best[i]).toBeLessThanOrEqual(best[i - 1]);
     expect(numbersIn(stdout, /accuracy: (\S+) %/g)[0][0]).toBeGreaterThanOrEqual(90);
     expect(svg).toContain("generation 300");
+    expect(await output("evolution", "--help")).toContain("--generations <n>");
   });
 
   test.skipIf(missingDigits)("evolution: digits are learned without a gradient", async () => {
