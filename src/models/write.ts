@@ -1,7 +1,7 @@
 /** The files of a Hugging Face directory, written: config.json and safetensors, whole or in shards. */
 import { files } from "#files";
 import * as safetensors from "../io/safetensors.js";
-import { WeightDelta } from "../nn/delta.js";
+import { AdaptableLayer, WeightDelta } from "../nn/delta.js";
 import type { Module } from "../nn/module.js";
 import { scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
@@ -38,12 +38,20 @@ export async function writePretrained(
 
 const weightsName = /^model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?$/;
 
-/** What an adapter adds is in no weight before it is merged, and PiSSA's layers hold what is left beside it. */
+/**
+ * What an adapter adds is in no weight before it is merged, and PiSSA's layers hold what is left beside it. Weights in
+ * codes are none that others, or `fromPretrained`, would load.
+ */
 function checkWhole(model: Module): void {
   for (const [path, module] of model.namedModules()) {
     if (module instanceof WeightDelta && !module.isMerged) {
       throw new Error(
         `savePretrained: adapters must be merged, got an unmerged one at ${path}; merge() or detach() it first, or save within disable()`,
+      );
+    }
+    if (module instanceof AdaptableLayer && !module.isExact) {
+      throw new Error(
+        `savePretrained: weights must be float32, got a quantized one at ${path}; call quant.dequantizeModel(model) first, or write its codes with io.safetensors.serialize(model.stateDict())`,
       );
     }
   }

@@ -156,7 +156,7 @@ test("an adapter trained over a quantized base goes through PEFT's files", async
   other.dispose();
 });
 
-test("dequantizeModel brings float32 layers back that compute the same", () => {
+test("dequantizeModel brings float32 layers back that compute the same", async () => {
   manualSeed(6);
   const model = new models.Llama(config);
   const keys = scope(() => Object.keys(model.stateDict()));
@@ -165,7 +165,9 @@ test("dequantizeModel brings float32 layers back that compute the same", () => {
   const handle = lora.apply(model, { r: 2 });
   expect(() => quant.dequantizeModel(model)).toThrow("model.layers.0.self_attn.q_proj must have no adapter");
   handle.detach();
+  await expect(model.savePretrained()).rejects.toThrow("got a quantized one at model.layers.0.self_attn.q_proj");
   quant.dequantizeModel(model);
+  expect(Object.keys(await model.savePretrained())).toContain("model.safetensors");
   expect(scope(() => Object.keys(model.stateDict()))).toEqual(keys);
   expect(logits(model)).toEqual(quantized);
   model.dispose();
