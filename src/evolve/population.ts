@@ -18,7 +18,7 @@ import {
 } from "./evolution.js";
 import { Genome } from "./genome.js";
 import { Individuals } from "./individuals.js";
-import { type PopulationOptions, type ResolvedOptions, resolveOptions } from "./options.js";
+import { check, type PopulationOptions, type ResolvedOptions, resolveOptions } from "./options.js";
 import { EvolvedParameters } from "./parameters.js";
 
 /** The best individual. */
@@ -189,6 +189,10 @@ export class Population extends Evolution {
       if (list.length !== this.size)
         throw new Error(`${this.name}.loadStateDict: ${this.size} losses and rates must be given, got ${list.length}`);
     }
+    const isCount = Number.isSafeInteger(generation) && generation >= 0;
+    check(`${this.name}.loadStateDict`, "generation", generation, isCount, "a whole number from 0");
+    const wrong = rates.find((rate) => !(rate >= 0 && rate <= 1));
+    check(`${this.name}.loadStateDict`, "rates", wrong, wrong === undefined, "from 0 to 1");
     this.breeder.state = random;
     this.generation = generation;
     const loaded = new Individuals(this.size, this.genome.bytes, [...rates]);

@@ -368,6 +368,12 @@ describe("a population's state", () => {
         "6 losses and rates must be given, got 1",
       );
       expect(() => population.loadStateDict({ ...state, seed: -1 })).toThrow("seed");
+      expect(() => population.loadStateDict({ ...state, generation: 0.5 })).toThrow(
+        "Population.loadStateDict: generation must be a whole number from 0, got 0.5",
+      );
+      expect(() => population.loadStateDict({ ...state, rates: [...state.rates.slice(1), 9] })).toThrow(
+        "Population.loadStateDict: rates must be from 0 to 1, got 9",
+      );
       expect(JSON.stringify(population.best())).toBe(before);
     });
   });
