@@ -27,7 +27,7 @@ export interface EvolutionStrategyOptions {
   /** The step of plain descent, where there is no optimizer. */
   lr?: number;
   /** Takes the estimate for the parameters' gradient: one of `optim`, made for this model's parameters. */
-  optimizer?: { step(): unknown };
+  optimizer?: { step(): unknown; readonly paramGroups?: readonly { readonly params: readonly Tensor[] }[] };
   seed?: number;
 }
 
@@ -82,6 +82,17 @@ export class EvolutionStrategy extends Evolution {
     this.optimizer = options.optimizer;
     this.parameters = new EvolvedParameters(this.name, model);
     this.parameters.checkFinite();
+    this.checkOptimizer();
+  }
+
+  /** One for another model's parameters would change nothing. */
+  private checkOptimizer(): void {
+    const { optimizer } = this;
+    if (optimizer === undefined) return;
+    check(this.name, "optimizer", optimizer, typeof optimizer.step === "function", "one of optim");
+    const own = new Set<Tensor>(this.parameters.entries.map(([, parameter]) => parameter));
+    const isOwn = !optimizer.paramGroups || optimizer.paramGroups.some(({ params }) => params.some((p) => own.has(p)));
+    check(this.name, "optimizer", "another's", isOwn, "made for the model's parameters");
   }
 
   /** @internal */

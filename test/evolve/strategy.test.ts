@@ -107,14 +107,20 @@ describe("EvolutionStrategy", () => {
   });
 
   test("errors leave the model as it was", () => {
+    const other = new nn.Linear(2, 2);
+    const elsewhere = new optim.SGD(other.parameters(), { lr: 0.1 });
     const cases: [evolve.EvolutionStrategyOptions, string][] = [
       [{ size: 7 }, "EvolutionStrategy: size must be an even number from 2, got 7"],
       [{ sigma: 0 }, "sigma must be above 0 and finite, got 0"],
       [{ lr: Number.NaN }, "lr must be 0 or more and finite, got NaN"],
       [{ seed: 0.5 }, "seed must be a whole number from 0, got 0.5"],
+      [{ optimizer: 3 } as unknown as evolve.EvolutionStrategyOptions, "optimizer must be one of optim, got 3"],
+      [{ optimizer: elsewhere }, "optimizer must be made for the model's parameters, got another's"],
       [{ rate: 1 } as evolve.EvolutionStrategyOptions, "got rate"],
     ];
     for (const [options, message] of cases) expect(() => new evolve.EvolutionStrategy(model, options)).toThrow(message);
+    elsewhere.dispose();
+    other.dispose();
     const before = values();
     const strategy = new evolve.EvolutionStrategy(model, { size: 4 });
     let calls = 0;
