@@ -5,6 +5,7 @@
 import { playwright } from "@vitest/browser-playwright";
 import type { TestProjectInlineConfiguration, ViteUserConfig } from "vitest/config";
 import { relaxedSimd } from "wasm-feature-detect";
+import { browserFlags } from "./scripts/find-browser.mjs";
 
 const suite = {
   include: ["test/**/*.test.ts"],
@@ -18,17 +19,6 @@ const suite = {
 
 // Node 20 has relaxed SIMD behind a flag of V8.
 const relaxedFlags = (await relaxedSimd()) ? [] : ["--experimental-wasm-relaxed-simd"];
-
-const chromiumFlags = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 function nodeProject(
   name: string,
@@ -57,7 +47,7 @@ const browserProject: TestProjectInlineConfiguration = {
       ui: false,
       screenshotFailures: false,
       provider: playwright({
-        launchOptions: { executablePath: process.env.WASMGRAD_BROWSER, args: chromiumFlags },
+        launchOptions: { executablePath: process.env.WASMGRAD_BROWSER, args: [...browserFlags] },
       }),
       instances: [
         { browser: "chromium", name: "chromium", provide: { simd: "auto", threads: 2 } },

@@ -32,7 +32,7 @@ for (const { name, find, run } of runtimes.filter(({ name }) => chosen.test(name
     absent.push({ row: "every", library: runtime, runtime, threads: 1, why });
   };
   if (version === undefined) {
-    fail("absent");
+    fail("absent; npm run bench:runtimes installs what npm has");
     continue;
   }
   console.log(`${runtime} …`);

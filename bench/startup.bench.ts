@@ -121,7 +121,8 @@ for (let round = 0; round < ROUNDS; round++) {
 const results: Result[] = [];
 const lines: string[][] = [["library", "first result, ms", "download, KiB"]];
 for (const [i, entry] of present.entries()) {
-  const common = { library: entry.library, runtime, threads: 1 };
+  const { library } = entry;
+  const common = { library, runtime, threads: 1 };
   const seconds = times[i].length > 0 ? median(times[i]) / 1000 : undefined;
   const first = seconds === undefined ? { why: "does not start in Node" } : { seconds };
   results.push({ ...common, row: "import, init and first operation, fresh process", ...first });
@@ -131,7 +132,7 @@ for (const [i, entry] of present.entries()) {
   );
   const size = kib === null ? { why: "cannot be bundled" } : { rate: { value: kib, unit: "KiB" as const } };
   results.push({ ...common, row: "download, gzip", ...size });
-  lines.push([entry.library, seconds === undefined ? "–" : (1000 * seconds).toFixed(1), kib?.toFixed(0) ?? "–"]);
+  lines.push([library, seconds === undefined ? "–" : (1000 * seconds).toFixed(1), kib?.toFixed(0) ?? "–"]);
 }
 console.log(table(lines));
 writeSuite("startup", results);

@@ -8,6 +8,18 @@ import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
+/** What a browser without a window, a graphics card and a network needs. */
+export const browserFlags = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
 /** @returns {Promise<string>} the path of a browser that runs */
 export async function findBrowser() {
   const named = process.env.WASMGRAD_BROWSER;
@@ -109,4 +121,7 @@ function succeeds(command, args, options) {
   return spawnSync(command, args, options).status === 0;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) console.log(await findBrowser());
+// Bundled into another program, this file has that one's address.
+const isProgram =
+  import.meta.url === pathToFileURL(process.argv[1]).href && import.meta.url.endsWith("/find-browser.mjs");
+if (isProgram) console.log(await findBrowser());

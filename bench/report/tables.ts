@@ -48,7 +48,10 @@ export function suiteTable({ results }: Suite): string {
 
 const isPeer = ({ library }: Result) => library !== "wasmgrad" && library !== "PyTorch";
 /** ONNX Runtime's Node package is a native add-on, as PyTorch is native. */
-const isJavaScript = (result: Result) => isPeer(result) && result.library !== "onnxruntime-node";
+const isNativeAddon = ({ library }: Result) => library === "onnxruntime-node";
+const isJavaScript = (result: Result) => isPeer(result) && !isNativeAddon(result);
+
+const named = ({ library, seconds }: Result) => `${timeOf(seconds as number)} (${library})`;
 
 /** For the README: wasmgrad, the fastest peer that runs in JavaScript and WebAssembly, and PyTorch, one thread each. */
 export function readmeTable({ results }: Suite, startup: readonly Result[]): string {
@@ -68,15 +71,15 @@ export function readmeTable({ results }: Suite, startup: readonly Result[]): str
     return [
       row,
       ours ? timeOf(ours.seconds as number) : "–",
-      peer ? `${timeOf(peer.seconds as number)} (${peer.library})` : "–",
+      peer ? named(peer) : "–",
       beside(peer),
       torch ? timeOf(torch.seconds as number) : "–",
       beside(torch),
     ];
   });
-  const started = startup.map(({ row, library, seconds, rate }) => ({ row, library, seconds, value: rate?.value }));
+  const started = startup.map(({ row, library: name, seconds, rate }) => ({ row, name, seconds, value: rate?.value }));
   const startRows = [...new Set(started.map(({ row }) => row))].map((row) => {
-    const at = (name: string) => started.find((each) => each.row === row && each.library === name);
+    const at = (name: string) => started.find((each) => each.row === row && each.name === name);
     const show = (each: ReturnType<typeof at>) =>
       each?.seconds !== undefined
         ? timeOf(each.seconds)

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { delimiter, extname, join } from "node:path";
-import { findBrowser } from "../../scripts/find-browser.mjs";
+import { browserFlags, findBrowser } from "../../scripts/find-browser.mjs";
 import type { Report } from "./suite.js";
 
 export interface Runtime {
@@ -18,19 +18,20 @@ const here = "bench/runtimes";
 const built = "build/bench/runtimes";
 const PATIENCE_MILLISECONDS = 10 * 60_000;
 
-/** A program among the installed packages, or on the path. */
-function program(name: string, ...packaged: string[]): string | undefined {
-  const suffix = process.platform === "win32" ? ".exe" : "";
+const suffix = process.platform === "win32" ? ".exe" : "";
+
+/** A program of the packages that `npm run bench:runtimes` installs. */
+function packaged(path: string): string | undefined {
+  return [join(here, "node_modules", path + suffix)].find(existsSync);
+}
+
+function onPath(...names: string[]): string | undefined {
   const folders = (process.env.PATH ?? "").split(delimiter);
-  const candidates = [
-    ...packaged.map((path) => join(here, "node_modules", path)),
-    ...folders.map((folder) => join(folder, name)),
-  ];
-  return candidates.map((path) => path + suffix).find(existsSync);
+  return names.flatMap((name) => folders.map((folder) => join(folder, name + suffix))).find(existsSync);
 }
 
 function versionOf(path: string | undefined): string | undefined {
-  return path && spawnSync(path, ["--version"], { encoding: "utf8" }).stdout.match(/\d+\.\d+[\d.]*/)?.[0];
+  return path && spawnSync(path, ["--version"], { encoding: "utf8" }).stdout?.match(/\d+\.\d+[\d.]*/)?.[0];
 }
 
 /** A runtime of the command line. */
@@ -89,23 +90,12 @@ async function pageReport(): Promise<Report> {
   return report;
 }
 
-const chromiumFlags = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
 const chromium: Runtime = {
   name: "Chromium",
   find: async () => versionOf(await findBrowser().catch(() => undefined)),
   run: async () => {
     const { chromium } = await import("playwright");
-    const browser = await chromium.launch({ executablePath: await findBrowser(), args: chromiumFlags });
+    const browser = await chromium.launch({ executablePath: await findBrowser(), args: [...browserFlags] });
     try {
       const page = await browser.newPage();
       return await withPage(async (url) => {
@@ -130,11 +120,11 @@ const puppeteer = `${here}/node_modules/puppeteer-core`;
 
 const firefox: Runtime = {
   name: "Firefox",
-  find: async () => (existsSync(puppeteer) ? versionOf(program("firefox") ?? program("firefox-esr")) : undefined),
+  find: async () => (existsSync(puppeteer) ? versionOf(onPath("firefox", "firefox-esr")) : undefined),
   run: async () => {
     const entry = join(process.cwd(), puppeteer, JSON.parse(readFileSync(`${puppeteer}/package.json`, "utf8")).main);
     const { default: library }: { default: Puppeteer } = await import(entry);
-    const executablePath = program("firefox") ?? program("firefox-esr");
+    const executablePath = onPath("firefox", "firefox-esr");
     const browser = await library.launch({
       browser: "firefox",
       executablePath,
@@ -160,9 +150,9 @@ const denoPlatform = process.platform === "linux" ? `${platform}-glibc` : platfo
 export const runtimes: readonly Runtime[] = [
   // This Node, with the flag that its relaxed SIMD may need, and a newer one.
   commandLine("Node", () => process.execPath, process.execArgv),
-  commandLine("Node", () => program("", `node-${platform}/bin/node`)),
-  commandLine("Bun", () => program("bun", `@oven/bun-${bunPlatform}/bin/bun`)),
-  commandLine("Deno", () => program("deno", `@deno/${denoPlatform}/deno`), ["run", "--allow-all"]),
+  commandLine("Node", () => packaged(`node-${platform}/bin/node`)),
+  commandLine("Bun", () => packaged(`@oven/bun-${bunPlatform}/bin/bun`) ?? onPath("bun")),
+  commandLine("Deno", () => packaged(`@deno/${denoPlatform}/deno`) ?? onPath("deno"), ["run", "--allow-all"]),
   chromium,
   firefox,
 ];
