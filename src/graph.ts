@@ -1,14 +1,21 @@
 /** Recording operations and walking them backward. Knows tensors, and no operation. */
-import { accumulate, clone } from "./copy.js";
+import { accumulate, clone, copyInto } from "./copy.js";
 import { checkOptions, showShape } from "./errors.js";
 import { currentScope, moveTo, rejectThenable, Scope, scope } from "./scope.js";
-import { sameShape } from "./shape.js";
+import { type Shape, sameShape } from "./shape.js";
 import type { Storage } from "./storage.js";
-import { alias, empty, setHistory, type Tensor } from "./tensor.js";
+import { alias, empty, section, setHistory, Tensor } from "./tensor.js";
 import { float32View } from "./wasm/memory.js";
 
+/** A gradient that is 0 but for the stretch of `dim` from `start` on: what reading a part of a tensor gives it. */
+export interface Stretch {
+  readonly values: Tensor;
+  readonly dim: number;
+  readonly start: number;
+}
+
 /** Vector–Jacobian product: the gradient of one input from the gradient of the output. */
-export type Vjp = (dy: Tensor) => Tensor;
+export type Vjp = (dy: Tensor) => Tensor | Stretch;
 /** One entry per input: a forgotten one does not compile; null where there is no gradient. */
 export type Vjps<Inputs extends readonly unknown[]> = { readonly [K in keyof Inputs]: Vjp | null };
 
@@ -61,22 +68,22 @@ export class GraphNode {
     public vjps: readonly (Vjp | null)[],
     private saved: readonly Tensor[],
   ) {
-    this.versions = saved.map((t) => t.storage.version);
-    this.lifetime = new Lifetime(
-      saved.map((t) => t.storage),
-      targets.flatMap((t) => t?.node?.lifetime ?? []),
-    );
+    const storages = saved.map((t) => t.storage);
+    this.versions = storages.map((storage) => storage.version);
+    const parents: Lifetime[] = [];
+    for (const target of targets) if (target?.node) parents.push(target.node.lifetime);
+    this.lifetime = new Lifetime(storages, parents);
   }
 
   /** The gradient of input `i`. What was saved is readable meanwhile, even if its handle has been released. */
-  gradient(i: number, dy: Tensor): Tensor {
-    this.saved.forEach((tensor, s) => {
+  gradient(i: number, dy: Tensor): Tensor | Stretch {
+    for (const [s, tensor] of this.saved.entries()) {
       if (tensor.buffer.version !== this.versions[s]) {
         throw new Error(
           `backward: what ${this.op} saved must be unchanged, got a tensor of shape ${showShape(tensor.shape)} changed in place since; use clone() before the change`,
         );
       }
-    });
+    }
     const released = this.saved.filter((tensor) => tensor.released);
     for (const tensor of released) tensor.released = false;
     try {
@@ -138,8 +145,8 @@ export function record<const Inputs extends readonly (Tensor | undefined)[]>(
   vjps: Vjps<Inputs>,
 ): Tensor {
   const rules = vjps as unknown as readonly (Vjp | null)[];
-  const wanted = recording && inputs.some((x, i) => x?.requiresGrad && rules[i]);
-  const targets = wanted ? inputs.map((x, i) => (x?.requiresGrad && rules[i] ? x : null)) : [];
+  const targets = recording ? inputs.map((x, i) => (x?.requiresGrad && rules[i] ? x : null)) : [];
+  const wanted = targets.some((x) => x !== null);
   setHistory(output, op, wanted ? new GraphNode(op, output.shape, targets, rules, saved) : null);
   return output;
 }
@@ -234,11 +241,12 @@ function walk(
     work.run(() => {
       const seed = gradient ? alias(gradient) : onesOf(output);
       if (!output.node) return onLeaf(output, seed);
-      const gradients = new Map<GraphNode, Tensor>([[output.node, seed]]);
+      const gradients = new Map<GraphNode, Arrived>([[output.node, new Arrived().add(seed)]]);
       for (const node of nodes) {
-        const dy = gradients.get(node);
-        if (dy) {
+        const arrived = gradients.get(node);
+        if (arrived) {
           gradients.delete(node);
+          const dy = arrived.whole(node.shape);
           onNode?.(node, dy);
           propagate(node, dy, gradients, onLeaf);
           dy.dispose();
@@ -257,21 +265,83 @@ function walk(
 function propagate(
   node: GraphNode,
   dy: Tensor,
-  gradients: Map<GraphNode, Tensor>,
+  gradients: Map<GraphNode, Arrived>,
   onLeaf: (leaf: Tensor, g: Tensor) => void,
 ): void {
-  node.targets.forEach((target, i) => {
-    if (!target) return;
+  for (const [i, target] of node.targets.entries()) {
+    if (!target) continue;
     const g = scope(() => node.gradient(i, dy));
-    if (!sameShape(g.shape, target.shape)) {
-      throw new Error(
-        `${node.op}: the gradient of input ${i} must have its shape ${showShape(target.shape)}, got ${showShape(g.shape)}`,
-      );
+    checkGradient(node.op, i, g, target.shape);
+    if (!target.node) {
+      onLeaf(target, new Arrived().add(owned(g, dy)).whole(target.shape));
+      continue;
     }
-    const own = g === dy || g.owner !== currentScope() ? alias(g) : g;
-    if (target.node) gradients.set(target.node, sum(gradients.get(target.node), own));
-    else onLeaf(target, own);
-  });
+    const arrived = gradients.get(target.node);
+    if (arrived) arrived.add(owned(g, dy));
+    else gradients.set(target.node, new Arrived().add(owned(g, dy)));
+  }
+}
+
+function checkGradient(op: string, i: number, g: Tensor | Stretch, shape: Shape): void {
+  const got = g instanceof Tensor ? g.shape : g.values.shape;
+  const isRight =
+    g instanceof Tensor
+      ? sameShape(got, shape)
+      : got.length === shape.length &&
+        g.start >= 0 &&
+        got.every((extent, d) => (d === g.dim ? g.start + extent <= shape[d] : extent === shape[d]));
+  if (isRight) return;
+  const wanted = g instanceof Tensor ? "have its shape" : `be a stretch of dim ${g.dim} of its shape`;
+  throw new Error(`${op}: the gradient of input ${i} must ${wanted} ${showShape(shape)}, got ${showShape(got)}`);
+}
+
+/** `g` on handles that belong to the running scope and are not `dy`, which is released. */
+function owned(g: Tensor | Stretch, dy: Tensor): Tensor | Stretch {
+  if (g instanceof Tensor) return g === dy || g.owner !== currentScope() ? alias(g) : g;
+  return { ...g, values: owned(g.values, dy) as Tensor };
+}
+
+/** What has arrived of one gradient: tensors are summed at once, stretches wait, since together they may be all of it. */
+class Arrived {
+  private total: Tensor | undefined;
+  private readonly stretches: Stretch[] = [];
+
+  add(g: Tensor | Stretch): this {
+    if (g instanceof Tensor) this.total = sum(this.total, g);
+    else this.stretches.push(g);
+    return this;
+  }
+
+  whole(shape: Shape): Tensor {
+    const { stretches } = this;
+    if (!this.total && isTiling(stretches, shape)) return joined(stretches, shape);
+    for (const stretch of stretches) this.total = sum(this.total, joined([stretch], shape));
+    return this.total as Tensor;
+  }
+}
+
+/** Whether the stretches, in some order, make up the whole of one dimension. */
+function isTiling(stretches: Stretch[], shape: Shape): boolean {
+  const [{ dim }] = stretches;
+  let end = 0;
+  for (const { values, dim: d, start } of stretches.sort((a, b) => a.start - b.start)) {
+    if (d !== dim || start !== end) return false;
+    end += values.shape[d];
+  }
+  return end === shape[dim];
+}
+
+/** The stretches at their places, 0 elsewhere. */
+function joined(stretches: readonly Stretch[], shape: Shape): Tensor {
+  const whole = empty(shape);
+  if (stretches.length === 1) float32View(whole.ptr, whole.size).fill(0);
+  for (const { values, dim, start } of stretches) {
+    const place = section(whole, dim, start, values.shape[dim]);
+    copyInto(place, values);
+    place.dispose();
+    values.dispose();
+  }
+  return whole;
 }
 
 /** total + g; in place where nothing else sees `total`. Both belong to the running scope. */

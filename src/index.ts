@@ -21,7 +21,7 @@ export {
   UseAfterFreeError,
   WorkerLostError,
 } from "./errors.js";
-export { type BackwardOptions, backward, noGrad, record, type Vjp, type Vjps } from "./graph.js";
+export { type BackwardOptions, backward, noGrad, record, type Stretch, type Vjp, type Vjps } from "./graph.js";
 export {
   arange,
   eye,

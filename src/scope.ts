@@ -29,13 +29,23 @@ let running: Scope | null = null;
 /** An owner of tensors for code with `await` in it: what is made inside `run` lives until `close`. */
 export class Scope {
   private members: Owned[] = [];
-  private readonly children = new Set<Scope>();
+  /** Those of `openScope` that are open; `scope` ends its own before this one can end. */
+  private children: Set<Scope> | null = null;
   private open = true;
   private running = 0;
 
   /** @internal */
-  constructor(private readonly parent: Scope | null = running) {
-    parent?.children.add(this);
+  constructor(private readonly parent: Scope | null = running) {}
+
+  /** @internal For code that may leave it open. */
+  static opened(): Scope {
+    const scope = new Scope();
+    const { parent } = scope;
+    if (parent) {
+      parent.children ??= new Set();
+      parent.children.add(scope);
+    }
+    return scope;
   }
 
   /** Runs synchronous code whose tensors belong to this scope. */
@@ -56,7 +66,7 @@ export class Scope {
   close(): void {
     if (!this.open) return;
     if (this.running > 0) throw new Error("scope: close must be called outside the scope's run, got a call inside");
-    const unclosed = this.children.size;
+    const unclosed = this.children?.size ?? 0;
     this.release();
     if (unclosed > 0)
       throw new Error(`scope: inner scopes must be closed first, got ${unclosed} still open (now closed)`);
@@ -88,8 +98,8 @@ export class Scope {
   /** @internal */
   release(): void {
     this.open = false;
-    this.parent?.children.delete(this);
-    for (const child of this.children) child.release();
+    this.parent?.children?.delete(this);
+    for (const child of this.children ?? []) child.release();
     for (let member = this.members.pop(); member; member = this.members.pop()) {
       member.owner = null;
       member.dispose();
@@ -143,7 +153,7 @@ export function scope<T>(fn: () => T): T {
 
 /** A scope for code with `await` in it: `using s = openScope(); s.run(() => …)`. */
 export function openScope(): Scope {
-  return new Scope();
+  return Scope.opened();
 }
 
 /** Takes a tensor out of its scope: it lives until `dispose()`. */

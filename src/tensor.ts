@@ -223,6 +223,12 @@ export function alias(
   return owned(new Tensor(x.storage.retain(), shape, strides, offset, x.dtype));
 }
 
+/** Another handle on the part of `length` from `start` along dimension `d`, without its history. */
+export function section(x: Tensor, d: number, start: number, length: number): Tensor {
+  const shape = x.shape.map((extent, i) => (i === d ? length : extent));
+  return alias(x, shape, x.strides, x.offset + start * x.strides[d]);
+}
+
 function owned(tensor: Tensor): Tensor {
   const scope = currentScope();
   if (scope) scope.adopt(tensor);

@@ -46,6 +46,56 @@ describe("graph", () => {
     });
   });
 
+  test("stretches of a gradient add up to it: all parts, some, overlapping ones, and beside a whole", () => {
+    const x = () => double(tensor([1, 2, 3, 4, 5, 6], { shape: [2, 3], requiresGrad: true }));
+    const gradientOf = (loss: (y: Tensor) => Tensor) =>
+      scope(() => {
+        const y = x();
+        return autograd.grad(loss(y), [y])[0].toArray();
+      });
+    const [a, b, c] = [
+      tensor([[10], [20]]),
+      tensor([
+        [1, 2],
+        [3, 4],
+      ]),
+      tensor([5, 6, 7]),
+    ];
+    const first = (y: Tensor) => y.narrow(1, 0, 1).mul(a).sum();
+    const rest = (y: Tensor) => y.narrow(1, 1, 2).mul(b).sum();
+    const early = (y: Tensor) => y.narrow(1, 0, 2).mul(b).sum();
+    const row = (y: Tensor) => y.select(0, 1).mul(c).sum();
+    expect(gradientOf((y) => rest(y).add(first(y)))).toEqual([
+      [10, 1, 2],
+      [20, 3, 4],
+    ]);
+    expect(gradientOf(rest)).toEqual([
+      [0, 1, 2],
+      [0, 3, 4],
+    ]);
+    expect(gradientOf((y) => early(y).add(rest(y)))).toEqual([
+      [1, 3, 2],
+      [3, 7, 4],
+    ]);
+    expect(gradientOf((y) => first(y).add(row(y)))).toEqual([
+      [10, 0, 0],
+      [25, 6, 7],
+    ]);
+    expect(gradientOf((y) => first(y).add(y.sum()).add(rest(y)))).toEqual([
+      [11, 2, 3],
+      [21, 4, 5],
+    ]);
+    for (const t of [a, b, c]) t.dispose();
+  });
+
+  test("a stretch must lie within its input's shape", () => {
+    scope(() => {
+      const x = tensor([1, 2, 3], { requiresGrad: true });
+      const beyond = record("beyond", x.narrow(0, 1, 2), [x], [], [(dy) => ({ values: dy, dim: 0, start: 2 })]);
+      expect(() => beyond.sum().backward()).toThrow(/beyond: the gradient of input 0 must be a stretch of dim 0/);
+    });
+  });
+
   test("a second backward needs retainGraph", () => {
     scope(() => {
       const x = tensor([3], { requiresGrad: true });

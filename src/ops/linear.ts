@@ -1,7 +1,7 @@
 /** Layers of the form x Wᵀ + b. */
 import { dense } from "../copy.js";
 import { ShapeError, showShape } from "../errors.js";
-import { record, type Vjp } from "../graph.js";
+import { record } from "../graph.js";
 import { moveTo } from "../scope.js";
 import { type Shape, sameShape } from "../shape.js";
 import { alias, empty, type Tensor } from "../tensor.js";
@@ -106,7 +106,7 @@ function matrices(x: Tensor): Matrices {
 }
 
 /** `vjp`, computed once for all that ask with one gradient; the result lives as long as that gradient's scope. */
-function oncePerGradient(vjp: Vjp): Vjp {
+function oncePerGradient(vjp: (dy: Tensor) => Tensor): (dy: Tensor) => Tensor {
   let last: { dy: Tensor; result: Tensor } | null = null;
   return (dy) => {
     if (last?.dy === dy) return last.result;

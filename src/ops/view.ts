@@ -14,7 +14,7 @@ import {
   sameShape,
   sizeOf,
 } from "../shape.js";
-import { alias, empty, type Tensor } from "../tensor.js";
+import { alias, empty, section, type Tensor } from "../tensor.js";
 import { zeros } from "./create.js";
 import { sumTo } from "./reduce.js";
 
@@ -112,8 +112,7 @@ export function narrow(x: Tensor, dim: Dim, start: number, length: number): Tens
       `narrow: start and length must lie within extent ${x.shape[d]} of dim ${dim}, got ${start} and ${length}`,
     );
   }
-  const y = part(x, d, from, length);
-  return record("narrow", y, [x], [], [(dy) => placed(x.shape, dy, (dx) => part(dx, d, from, length))]);
+  return record("narrow", section(x, d, from, length), [x], [], [(dy) => ({ values: dy, dim: d, start: from })]);
 }
 
 /**
@@ -193,9 +192,9 @@ export function cat(tensors: readonly Tensor[], dim: Dim = 0): Tensor {
     first.dtype,
   );
   tensors.forEach((t, i) => {
-    copyInto(part(y, d, starts[i], t.shape[d]), t);
+    copyInto(section(y, d, starts[i], t.shape[d]), t);
   });
-  const vjps = tensors.map((t, i) => (dy: Tensor) => part(dy, d, starts[i], t.shape[d]));
+  const vjps = tensors.map((t, i) => (dy: Tensor) => section(dy, d, starts[i], t.shape[d]));
   return record("cat", y, tensors, [], vjps);
 }
 
@@ -253,10 +252,4 @@ export function placed(shape: Shape, dy: Tensor, place: (zeros: Tensor) => Tenso
   const dx = zeros(shape);
   copyInto(place(dx), dy);
   return dx;
-}
-
-/** `narrow` without checks or history. */
-function part(x: Tensor, d: number, start: number, length: number): Tensor {
-  const shape = x.shape.map((extent, i) => (i === d ? length : extent));
-  return alias(x, shape, x.strides, x.offset + start * x.strides[d]);
 }
