@@ -3,7 +3,7 @@ import { dense } from "../copy.js";
 import { ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
 import { moveTo } from "../scope.js";
-import { type Shape, sameShape } from "../shape.js";
+import { type Shape, sameShape, sizeOf } from "../shape.js";
 import { alias, empty, type Tensor } from "../tensor.js";
 import { type Matrices, multiply, product, transposed } from "./matmul.js";
 import { sumTo } from "./reduce.js";
@@ -15,7 +15,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
   const saved = [...(weight.requiresGrad ? [x] : []), ...(x.requiresGrad ? [weight] : [])];
   return record("linear", y, [x, weight, bias], saved, [
     (dy) => timesRows(x, dy, weight),
-    (dy) => product(weight.shape, transposed(matrices(dy)), matrices(x)),
+    (dy) => weightGrad(weight, dy, x),
     (dy) => sumTo(dy, (bias as Tensor).shape),
   ]);
 }
@@ -36,21 +36,21 @@ export function loraLinear(
   checkLora(x, z, weight, bias, a, b);
   const y = affine(x, weight, bias);
   const h = affine(z, a);
-  multiply(matrices(y), matrices(h), transposed(b), { alpha: scale, accumulate: true });
+  addProductTo(y, h, transposed(b), scale);
   const gradH = oncePerGradient((dy) => timesRows(h, dy, b, scale));
   const alone = z === x;
   const saved = [z, h, weight, a, b, ...(weight.requiresGrad && !alone ? [x] : [])];
   const recorded = record("loraLinear", y, [x, alone ? undefined : z, weight, bias, a, b], saved, [
     (dy) => {
       const dx = timesRows(x, dy, weight);
-      if (alone) multiply(matrices(dx), matrices(gradH(dy)), a, { accumulate: true });
+      if (alone) addProductTo(dx, gradH(dy), a);
       return dx;
     },
     (dy) => timesRows(z, gradH(dy), a),
-    (dy) => product(weight.shape, transposed(matrices(dy)), matrices(x)),
+    (dy) => weightGrad(weight, dy, x),
     (dy) => sumTo(dy, (bias as Tensor).shape),
-    (dy) => product(a.shape, transposed(matrices(gradH(dy))), matrices(z)),
-    (dy) => product(b.shape, transposed(matrices(dy)), matrices(h), scale),
+    (dy) => weightGrad(a, gradH(dy), z),
+    (dy) => weightGrad(b, dy, h, scale),
   ]);
   h.dispose();
   return recorded;
@@ -69,18 +69,14 @@ export function addProduct(y: Tensor, h: Tensor, b: Tensor, scale: number): Tens
     );
   }
   const sum = alias(y);
-  multiply(matrices(sum), matrices(h), transposed(b), { alpha: scale, accumulate: true });
+  addProductTo(sum, h, transposed(b), scale);
   y.storage.version++;
   return record(
     "addProduct",
     sum,
     [y, h, b],
     [h, b],
-    [
-      (dy) => dy,
-      (dy) => timesRows(h, dy, b, scale),
-      (dy) => product(b.shape, transposed(matrices(dy)), matrices(h), scale),
-    ],
+    [(dy) => dy, (dy) => timesRows(h, dy, b, scale), (dy) => weightGrad(b, dy, h, scale)],
   );
 }
 
@@ -88,21 +84,47 @@ export function addProduct(y: Tensor, h: Tensor, b: Tensor, scale: number): Tens
 function affine(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
   const y = empty([...x.shape.slice(0, -1), weight.shape[0]]);
   const add = bias && dense(bias);
-  multiply(matrices(y), matrices(x), transposed(weight), { bias: add?.ptr });
+  const [ys, xs] = matrices(y, x);
+  multiply(ys, xs, transposed(weight), { bias: add?.ptr });
   if (add !== bias) add?.dispose();
   return y;
+}
+
+/** y += α·x b, for matrices in the rows of y and x. */
+function addProductTo(y: Tensor, x: Tensor, b: Matrices, alpha = 1): void {
+  const [ys, xs] = matrices(y, x);
+  multiply(ys, xs, b, { alpha, accumulate: true });
 }
 
 /** α·dy W in the shape of `x`: the gradient of x Wᵀ. */
 function timesRows(x: Tensor, dy: Tensor, weight: Tensor, alpha = 1): Tensor {
   const dx = empty(x.shape);
-  multiply(matrices(dx), matrices(dy), weight, { alpha });
+  const [dxs, dys] = matrices(dx, dy);
+  multiply(dxs, dys, weight, { alpha });
   return dx;
 }
 
-/** `x` as matrices: a vector is one row. */
-function matrices(x: Tensor): Matrices {
-  return x.ndim > 1 ? x : { ptr: x.ptr, shape: [1, ...x.shape], strides: [0, ...x.strides] };
+/** α·dyᵀx in the shape of `weight`: its gradient in x Wᵀ. */
+function weightGrad(weight: Tensor, dy: Tensor, x: Tensor, alpha = 1): Tensor {
+  const [dys, xs] = matrices(dy, x);
+  return product(weight.shape, transposed(dys), xs, alpha);
+}
+
+/** Two tensors of the same leading dimensions as matrices: as one of all rows each, where their strides allow it. */
+function matrices(x: Tensor, y: Tensor): [Matrices, Matrices] {
+  if (x.ndim === 2 && y.ndim === 2) return [x, y];
+  return hasEvenRows(x) && hasEvenRows(y) ? [allRows(x), allRows(y)] : [x, y];
+}
+
+/** Whether the rows lie at equal distances: those of a vector, one row, do. */
+function hasEvenRows({ shape, strides }: Tensor): boolean {
+  for (let d = shape.length - 3; d >= 0; d--) if (strides[d] !== shape[d + 1] * strides[d + 1]) return false;
+  return true;
+}
+
+function allRows({ ptr, shape, strides }: Tensor): Matrices {
+  const d = shape.length - 1;
+  return { ptr, shape: [sizeOf(shape.slice(0, d)), shape[d]], strides: [strides[d - 1] ?? 0, strides[d]] };
 }
 
 /** `vjp`, computed once for all that ask with one gradient; the result lives as long as that gradient's scope. */

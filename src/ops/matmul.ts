@@ -106,6 +106,34 @@ export function multiply(
   { bias = nullPtr, alpha = 1, accumulate = false }: MultiplyOptions = {},
 ): void {
   if (y.shape.includes(0)) return;
+  if (y.shape.length === 2 && a.shape.length === 2 && b.shape.length === 2) {
+    const [m, k, n] = [y.shape[0], a.shape[1], y.shape[1]];
+    const work = workspace(kernels.matmulWorkspace(m, k, n));
+    const [[yRow], [aRow, aCol], [bRow, bCol]] = [y.strides, a.strides, b.strides];
+    const [to, left, right] = [y.ptr, a.ptr, b.ptr];
+    kernels.matmul(
+      to,
+      left,
+      right,
+      bias,
+      work,
+      1,
+      m,
+      k,
+      n,
+      0,
+      yRow,
+      0,
+      aRow,
+      aCol,
+      0,
+      bRow,
+      bCol,
+      alpha,
+      accumulate ? 1 : 0,
+    );
+    return;
+  }
   const lead = broadcastShapes("matmul", a.shape.slice(0, -2), b.shape.slice(0, -2));
   const [yLead, aLead, bLead] = [y, a, b].map((x) => broadcastStrides(x.shape.slice(0, -2), x.strides, lead));
   const [yRow, aRow, bRow] = [y, a, b].map((x) => x.strides[x.strides.length - 2]);
