@@ -3,16 +3,7 @@ import { clone, dense } from "../copy.js";
 import { checkOptions, ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
 import { scope } from "../scope.js";
-import {
-  broadcastStrides,
-  collapse,
-  type Dim,
-  denseStrides,
-  normalizeDims,
-  type Shape,
-  sameShape,
-  sizeOf,
-} from "../shape.js";
+import { broadcastStrides, type Dim, denseStrides, normalizeDims, type Shape, sameShape, sizeOf } from "../shape.js";
 import type { DType } from "../storage.js";
 import { alias, empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
@@ -203,10 +194,16 @@ function planesOf(x: Tensor, from: number, to: number): Planes | null {
 }
 
 /** Dims `from` to `to` of `x` as one extent and stride, or null. */
-function merged(x: Tensor, from: number, to: number): readonly [number, number] | null {
-  const { shape, strides } = collapse(x.shape.slice(from, to), [x.strides.slice(from, to)]);
-  if (shape.length > 1) return null;
-  return [shape[0] ?? 1, strides[0][0] ?? 1];
+function merged({ shape, strides }: Tensor, from: number, to: number): readonly [number, number] | null {
+  let extent = 1;
+  let stride = 1;
+  for (let d = to - 1; d >= from; d--) {
+    if (shape[d] === 1) continue;
+    if (extent === 1) stride = strides[d];
+    else if (strides[d] !== extent * stride) return null;
+    extent *= shape[d];
+  }
+  return [extent, stride];
 }
 
 /** Runs of consecutive dims, as [from, to). */
