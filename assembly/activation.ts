@@ -1,7 +1,7 @@
 /** Activations over `n` dense floats, and their gradients from x or y, whichever is cheaper. GELU is in gelu.ts. */
 import { Unary, UnaryGrad, map, mapGrad } from "./map";
 import { at, exp, expm1, log1pOfUnit, sigmoid as sigmoidOf, tanh as tanhOf } from "./math";
-import { get, mapRow } from "./rows";
+import { get, mapRow, put } from "./rows";
 import { madd, nmadd } from "./simd";
 
 const CONSTANTS: usize = memory.data<f32>([
@@ -119,6 +119,49 @@ export function silu(y: usize, x: usize, n: i32): void {
 /** dx = dy·(s + x·s·(1 − s)), s = σ(x) */
 export function siluGrad(dx: usize, dy: usize, x: usize, n: i32): void {
   mapGrad<SiluGrad>(dx, dy, x, n);
+}
+
+// @ts-ignore: decorator
+@inline
+function siluMulAt(y: usize, a: usize, b: usize, n: usize): void {
+  const x = get(a, n);
+  put(y, f32x4.mul(f32x4.mul(x, sigmoidOf(x)), get(b, n)), n);
+}
+
+/** y = silu(a)·b */
+export function siluMul(y: usize, a: usize, b: usize, n: i32): void {
+  const whole = (<usize>n & ~3) << 2;
+  let i: usize = 0;
+  for (; i + 16 < whole; i += 32) {
+    siluMulAt(y + i, a + i, b + i, 0);
+    siluMulAt(y + i + 16, a + i + 16, b + i + 16, 0);
+  }
+  if (i < whole) siluMulAt(y + i, a + i, b + i, 0);
+  const tail = <usize>n & 3;
+  if (tail) siluMulAt(y + whole, a + whole, b + whole, tail);
+}
+
+// @ts-ignore: decorator
+@inline
+function siluMulGradAt(da: usize, db: usize, dy: usize, a: usize, b: usize, n: usize): void {
+  const x = get(a, n);
+  const g = get(dy, n);
+  const s = sigmoidOf(x);
+  put(db, f32x4.mul(g, f32x4.mul(x, s)), n);
+  put(da, f32x4.mul(f32x4.mul(g, get(b, n)), madd(f32x4.mul(s, f32x4.sub(at(CONSTANTS, 1), s)), x, s)), n);
+}
+
+/** da = dy·b·silu′(a), db = dy·silu(a) */
+export function siluMulGrad(da: usize, db: usize, dy: usize, a: usize, b: usize, n: i32): void {
+  const whole = (<usize>n & ~3) << 2;
+  let i: usize = 0;
+  for (; i + 16 < whole; i += 32) {
+    siluMulGradAt(da + i, db + i, dy + i, a + i, b + i, 0);
+    siluMulGradAt(da + i + 16, db + i + 16, dy + i + 16, a + i + 16, b + i + 16, 0);
+  }
+  if (i < whole) siluMulGradAt(da + i, db + i, dy + i, a + i, b + i, 0);
+  const tail = <usize>n & 3;
+  if (tail) siluMulGradAt(da + whole, db + whole, dy + whole, a + whole, b + whole, tail);
 }
 
 @final

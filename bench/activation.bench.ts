@@ -48,6 +48,8 @@ function cases(): KernelCase[] {
   });
   return [
     ...maps,
+    { name: "siluMul", run: () => kernels.siluMul(y, x, dy, n), bytes: both },
+    { name: "siluMulGrad", run: () => kernels.siluMulGrad(y, other, dy, x, dy, n), bytes: 20 * n },
     { name: "softplus", run: () => kernels.softplus(y, x, n, 1, 20), bytes: read },
     { name: "elu", run: () => kernels.elu(y, x, n, 1, 1), bytes: read },
     { name: "clamp", run: () => kernels.clamp(y, x, n, -1, 1), bytes: read },

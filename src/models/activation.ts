@@ -1,4 +1,5 @@
-import { quickGelu } from "../ops/activation.js";
+import { quickGelu, siluMul } from "../ops/activation.js";
+import { mul } from "../ops/binary.js";
 import { gelu, relu, sigmoid, silu, tanh } from "../ops/unary.js";
 import type { Tensor } from "../tensor.js";
 
@@ -13,8 +14,8 @@ const activations: Readonly<Record<string, (x: Tensor) => Tensor>> = {
   quick_gelu: (x) => quickGelu(x),
   relu: (x) => relu(x),
   sigmoid: (x) => sigmoid(x),
-  silu: (x) => silu(x),
-  swish: (x) => silu(x),
+  silu,
+  swish: silu,
   tanh: (x) => tanh(x),
 };
 
@@ -24,4 +25,10 @@ export function activationOf(model: string, field: string, name: string): (x: Te
   throw new Error(
     `${model}: config.${field} must be one of ${Object.keys(activations).join(", ")}, got ${JSON.stringify(name)}`,
   );
+}
+
+/** The activation that `config.<field>` names, of `gate`, times `x`. */
+export function gateOf(model: string, field: string, name: string): (gate: Tensor, x: Tensor) => Tensor {
+  const activation = activationOf(model, field, name);
+  return activation === silu ? siluMul : (gate, x) => mul(activation(gate), x);
 }

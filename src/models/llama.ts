@@ -7,11 +7,11 @@ import { Embedding } from "../nn/embedding.js";
 import { Linear } from "../nn/linear.js";
 import { Module } from "../nn/module.js";
 import { RMSNorm } from "../nn/norm.js";
-import { add, mul } from "../ops/binary.js";
+import { add } from "../ops/binary.js";
 import { rotaryEmbedding } from "../ops/rotary.js";
 import { discard, scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
-import { activationOf } from "./activation.js";
+import { activationOf, gateOf } from "./activation.js";
 import { type CausalContext, causalAttention, mergeHeads, splitHeads } from "./attention.js";
 import {
   type CausalForwardOptions,
@@ -98,7 +98,7 @@ class LlamaMLP extends Module {
   readonly gate_proj: Linear;
   readonly up_proj: Linear;
   readonly down_proj: Linear;
-  private readonly activation: (x: Tensor) => Tensor;
+  private readonly gated: (gate: Tensor, x: Tensor) => Tensor;
 
   constructor({ hidden_size: hidden, intermediate_size: inner, mlp_bias, hidden_act }: LlamaConfig) {
     super();
@@ -106,11 +106,11 @@ class LlamaMLP extends Module {
     this.gate_proj = new Linear(hidden, inner, { bias });
     this.up_proj = new Linear(hidden, inner, { bias });
     this.down_proj = new Linear(inner, hidden, { bias });
-    this.activation = activationOf("Llama", "hidden_act", hidden_act ?? "silu");
+    this.gated = gateOf("Llama", "hidden_act", hidden_act ?? "silu");
   }
 
   override forward(x: Tensor): Tensor {
-    return this.down_proj.forward(mul(this.activation(this.gate_proj.forward(x)), this.up_proj.forward(x)));
+    return this.down_proj.forward(this.gated(this.gate_proj.forward(x), this.up_proj.forward(x)));
   }
 }
 

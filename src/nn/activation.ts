@@ -1,7 +1,6 @@
 /** Activations as layers. */
 import { checkOptions } from "../errors.js";
 import * as ops from "../ops/activation.js";
-import { mul } from "../ops/binary.js";
 import { logSoftmax, softmax } from "../ops/softmax.js";
 import { gelu, relu, sigmoid, silu, tanh } from "../ops/unary.js";
 import { scope } from "../scope.js";
@@ -263,6 +262,6 @@ export class SwiGLU extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return this.w2.forward(scope(() => mul(silu(this.w1.forward(x)), this.w3.forward(x))));
+    return this.w2.forward(scope(() => ops.siluMul(this.w1.forward(x), this.w3.forward(x))));
   }
 }

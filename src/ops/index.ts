@@ -19,6 +19,7 @@ export {
   type SoftplusOptions,
   type SwigluOptions,
   selu,
+  siluMul,
   softplus,
   swiglu,
 } from "./activation.js";

@@ -30,6 +30,20 @@ describe("activations", () => {
     test(name, () => checkOp({ op: (x) => op(x), reference: (x) => map(x, f), shapes, domain }));
   }
 
+  test("siluMul gates one operand by the other", () => {
+    checkOp({
+      op: F.siluMul,
+      reference: (a, b) => zip(a, b, (x, z) => x * sigmoid(x) * z),
+      shapes: shapes.map(([shape]) => [shape, shape]),
+      domain: [-6, 6],
+    });
+    scope(() => {
+      const [a, b] = [tensor([[-3, 0, 2.5]]), tensor([[2, 1, -1]])];
+      expect(F.siluMul(a, b).data()).toEqual(F.silu(a).mul(b).data());
+      expect(() => F.siluMul(a, tensor([1, 2, 3]))).toThrow("siluMul: shapes must be equal, got [1, 3] and [3]");
+    });
+  });
+
   test("prelu with one slope and with one per channel", () => {
     const reference = (x: Nd, w: Nd) => {
       const slope =
