@@ -242,7 +242,7 @@ const table: Table = {
     cost: [0.034, "batch", "m", "k", "n"],
     cuts: [
       { extent: "batch", moves: { c: [4, "cBatch"], a: [4, "aBatch"], b: [4, "bBatch"], bias: 0, work: 0 } },
-      { extent: "m", moves: { c: [4, "cRow"], a: [4, "aRow"], b: 0, bias: 0, work: 0 }, unit: 12 },
+      { extent: "m", moves: { c: [4, "cRow"], a: [4, "aRow"], b: 0, bias: 0, work: 0 }, unit: 4 },
       { extent: "n", moves: { c: [4], a: 0, b: [4, "bCol"], bias: [4], work: 0 }, unit: 48 },
     ],
     chunks: 1,
@@ -254,7 +254,7 @@ const table: Table = {
       {
         extent: "m",
         moves: { c: [4, "cRow"], a: [4, "aRow"], codes: 0, scales: 0, extra: 0, bias: 0, work: 0 },
-        unit: 12,
+        unit: 4,
       },
     ],
     chunks: 1,
