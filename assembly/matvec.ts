@@ -2,19 +2,27 @@
  * C = (keep ? C : 0) + bias + α·A·B for so few rows of A that B is read once, from memory, and packing would only
  * delay it. Each element is the sequence of operations that matmul.ts describes; `kc` is the depth of a block.
  */
+import { copyStrided } from "./copy";
 import { loadTail, madd, storeTail } from "./simd";
 
-export const FEW_ROWS: i32 = 4;
-/** Columns at a time: sums of four rows that stay in the first-level cache or near. */
-export const FEW_COLUMNS: i32 = 4096;
+/** Rows of A that are few. */
+export const FEW: i32 = 24;
+/** Sums at a time, as floats: they stay in the first-level cache beside the rows of B. */
+const SUMS: i32 = 4096;
+/** Columns side by side in a row of sums. */
+const EIGHT: i32 = 8;
 
-/** B's rows are contiguous: sums grow row by row. `sums` has room for m rows of FEW_COLUMNS at the most. */
-export function rowsByRows(
+/** Floats of scratch for `fewRows`: A, the sums and the columns of B beyond whole eights. */
+export function fewRowsWorkspace(m: i32, k: i32, kc: i32): i32 {
+  return min(m, FEW) * k + SUMS + EIGHT * kc;
+}
+
+/** B's rows are contiguous: sums grow row by row, four rows of B at a time. */
+export function fewRows(
   c: usize,
   a: usize,
   b: usize,
-  bias: usize,
-  sums: usize,
+  work: usize,
   m: i32,
   k: i32,
   n: i32,
@@ -26,53 +34,74 @@ export function rowsByRows(
   alpha: f32,
   keep: bool,
 ): void {
-  const toRow = (<usize>cRow) << 2;
-  const fromRow = (<usize>aRow) << 2;
-  const fromCol = (<usize>aCol) << 2;
-  if (bias) {
-    addRows(c, bias, m, n, toRow, 0, 1, keep);
-    keep = true;
-  }
-  for (let j = 0; j < n; j += FEW_COLUMNS) {
-    const cols = min(FEW_COLUMNS, n - j);
+  const sums = work + ((<usize>(m * k)) << 2);
+  const edge = sums + ((<usize>SUMS) << 2);
+  packFours(work, a, m, k, (<usize>aRow) << 2, (<usize>aCol) << 2);
+  const most = (SUMS / m) & -EIGHT;
+  const body = m == 1 ? n : n & -EIGHT;
+  for (let j = 0; j < n; ) {
+    const cols = j < body ? min(most, body - j) : n - j;
     for (let p = 0; p == 0 || p < k; p += kc) {
-      const from = a + <usize>p * fromCol;
-      const rows = b + ((<usize>p * <usize>bRow + <usize>j) << 2);
-      sumRows(sums, from, rows, m, min(kc, k - p), cols, fromRow, fromCol, (<usize>bRow) << 2);
-      addRows(c + ((<usize>j) << 2), sums, m, cols, toRow, sumRow(cols), alpha, keep || p > 0);
+      const depth = min(kc, k - p);
+      let from = b + ((<usize>p * <usize>bRow + <usize>j) << 2);
+      let row = (<usize>bRow) << 2;
+      if (j == body) {
+        memory.fill(edge, 0, (<usize>(EIGHT * depth)) << 2);
+        copyStrided(edge, from, depth, cols, EIGHT, 1, bRow, 1);
+        from = edge;
+        row = EIGHT << 2;
+      }
+      memory.fill(sums, 0, (<usize>(m * ((cols + EIGHT - 1) & -EIGHT))) << 2);
+      sumRows(sums, work + ((<usize>(p * m)) << 2), from, m, depth, cols, row);
+      addSums(c + ((<usize>j) << 2), sums, m, cols, (<usize>cRow) << 2, alpha, keep || p > 0);
     }
+    j += cols;
   }
 }
 
-/** Bytes from one row of sums to the next. */
-// @ts-ignore: decorator
-@inline
-function sumRow(n: i32): usize {
-  return (<usize>(n + 3) & ~3) << 2;
-}
-
-/** sums[i, j] = Σₚ a[i, p]·b[p, j]; strides in bytes. */
-function sumRows(sums: usize, a: usize, b: usize, m: i32, k: i32, n: i32, aRow: usize, aCol: usize, bRow: usize): void {
-  const row = sumRow(n);
-  memory.fill(sums, 0, <usize>m * row);
+/** Four columns of A side by side, row after row; then those that remain, each a column. Strides in bytes. */
+function packFours(y: usize, a: usize, m: i32, k: i32, aRow: usize, aCol: usize): void {
   for (; k >= 4; k -= 4) {
-    for (let i = 0; i < m; ++i) addFour(sums + <usize>i * row, a + <usize>i * aRow, b, n, aCol, bRow);
+    let x = a;
+    for (let i = m; i; --i) {
+      v128.store(y, aCol == 4 ? v128.load(x) : gather(x, x + aCol, x + 2 * aCol, x + 3 * aCol));
+      x += aRow;
+      y += 16;
+    }
     a += 4 * aCol;
-    b += 4 * bRow;
   }
   for (; k; --k) {
-    for (let i = 0; i < m; ++i) addOne(sums + <usize>i * row, a + <usize>i * aRow, b, n);
+    for (let i: usize = 0; i < <usize>m; ++i) {
+      store<u32>(y, load<u32>(a + i * aRow));
+      y += 4;
+    }
     a += aCol;
+  }
+}
+
+/** sums[e, i, j] += Σₚ a[i, p]·b[p, e, j] for j < 8; `a` as packed, `bRow` in bytes. */
+function sumRows(sums: usize, a: usize, b: usize, m: i32, depth: i32, cols: i32, bRow: usize): void {
+  const eights = (cols + EIGHT - 1) / EIGHT;
+  for (; depth >= 4; depth -= 4) {
+    if (m == 1) addFour(sums, a, b, cols, bRow);
+    else addFours(sums, a, b, m, eights, bRow);
+    a += (<usize>m) << 4;
+    b += bRow << 2;
+  }
+  for (; depth; --depth) {
+    if (m == 1) addOne(sums, a, b, cols);
+    else addOnes(sums, a, b, m, eights);
+    a += (<usize>m) << 2;
     b += bRow;
   }
 }
 
 /** s[j] += Σ a[p]·b[p, j] over four p */
-function addFour(s: usize, a: usize, b: usize, n: i32, aCol: usize, bRow: usize): void {
+function addFour(s: usize, a: usize, b: usize, n: i32, bRow: usize): void {
   const y0 = v128.load32_splat(a);
-  const y1 = v128.load32_splat(a + aCol);
-  const y2 = v128.load32_splat(a + 2 * aCol);
-  const y3 = v128.load32_splat(a + 3 * aCol);
+  const y1 = v128.load32_splat(a, 4);
+  const y2 = v128.load32_splat(a, 8);
+  const y3 = v128.load32_splat(a, 12);
   let b1 = b + bRow;
   let b2 = b1 + bRow;
   let b3 = b2 + bRow;
@@ -102,6 +131,83 @@ function addOne(s: usize, a: usize, b: usize, n: i32): void {
   for (; s != end; s += 16, b += 16) v128.store(s, madd(y, v128.load(b), v128.load(s)));
   const tail = <usize>n & 3;
   if (tail) v128.store(s, madd(y, loadTail(b, tail), v128.load(s)));
+}
+
+/** Four rows of B for every row of A: 4×8 of B stay in registers. */
+function addFours(s: usize, a: usize, b: usize, m: i32, eights: i32, bRow: usize): void {
+  const end = a + ((<usize>m) << 4);
+  for (; eights; --eights) {
+    let from = b;
+    const b0 = v128.load(from),
+      c0 = v128.load(from, 16);
+    from += bRow;
+    const b1 = v128.load(from),
+      c1 = v128.load(from, 16);
+    from += bRow;
+    const b2 = v128.load(from),
+      c2 = v128.load(from, 16);
+    from += bRow;
+    const b3 = v128.load(from),
+      c3 = v128.load(from, 16);
+    for (let x = a; x != end; x += 16) {
+      let y = v128.load32_splat(x);
+      let s0 = madd(y, b0, v128.load(s));
+      let s1 = madd(y, c0, v128.load(s, 16));
+      y = v128.load32_splat(x, 4);
+      s0 = madd(y, b1, s0);
+      s1 = madd(y, c1, s1);
+      y = v128.load32_splat(x, 8);
+      s0 = madd(y, b2, s0);
+      s1 = madd(y, c2, s1);
+      y = v128.load32_splat(x, 12);
+      v128.store(s, madd(y, b3, s0));
+      v128.store(s, madd(y, c3, s1), 16);
+      s += 32;
+    }
+    b += 32;
+  }
+}
+
+/** One row of B. */
+function addOnes(s: usize, a: usize, b: usize, m: i32, eights: i32): void {
+  const end = a + ((<usize>m) << 2);
+  for (; eights; --eights) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    for (let x = a; x != end; x += 4) {
+      const y = v128.load32_splat(x);
+      v128.store(s, madd(y, b0, v128.load(s)));
+      v128.store(s, madd(y, b1, v128.load(s, 16)), 16);
+      s += 32;
+    }
+    b += 32;
+  }
+}
+
+/** c[i, j] = (keep ? c[i, j] : 0) + α·sums[e, i, j] */
+function addSums(c: usize, sums: usize, m: i32, cols: i32, cRow: usize, alpha: f32, keep: bool): void {
+  const step = m == 1 ? cols : EIGHT;
+  for (; cols > 0; cols -= step) {
+    addRows(c, sums, m, min(step, cols), cRow, EIGHT << 2, alpha, keep);
+    c += EIGHT << 2;
+    sums += (<usize>(m * EIGHT)) << 2;
+  }
+}
+
+/** c[i, j] = (keep ? c[i, j] : 0) + α·x[i, j], where c's columns are dense; `turned` has room for cols × rows. */
+export function addTurned(
+  c: usize,
+  x: usize,
+  turned: usize,
+  rows: i32,
+  cols: i32,
+  xRow: i32,
+  cCol: i32,
+  alpha: f32,
+  keep: bool,
+): void {
+  copyStrided(turned, x, cols, rows, rows, 1, 1, xRow);
+  addRows(c, turned, cols, rows, (<usize>cCol) << 2, (<usize>rows) << 2, alpha, keep);
 }
 
 /** One row of A, and B's columns are contiguous: eight at a time, transposed in registers. `sums` has room for 8. */
