@@ -5,7 +5,7 @@
  * order of p within a block of k, block sums added to C in order. So a row's bits don't depend on the rows beside it.
  */
 import { copyStrided } from "./copy";
-import { addRows, addTurned, FEW, fewRows, fewRowsWorkspace, rowByColumns } from "./matvec";
+import { addRows, addTurned, FEW, fewRows, fewRowsWorkspace, rowByColumns, SIXTEEN } from "./matvec";
 import { Codes } from "./quantDecode";
 import { rowByCodes, suitsRowByCodes } from "./quantMatvec";
 import { packStrips } from "./strips";
@@ -251,19 +251,19 @@ function products(
   if (batch == 1 && !codes) {
     const keep = accumulate || bias != 0;
     const isNN = bCol == 1 && suitsFewRows(m, k, n);
-    const isNT = bRow == 1 && m > 1 && m <= FEW && n >= NARROW_ROWS;
+    const isNT = bRow == 1 && m <= FEW && n >= NARROW_ROWS;
     if (bias && (isNN || isNT)) addRows(c, bias, m, n, (<usize>cRow) << 2, 0, 1, accumulate);
     if (isNN) {
       fewRows(c, a, b, work, m, k, n, kc, cRow, aRow, aCol, bRow, alpha, keep);
       return;
     }
+    if (isNT && m == 1 && n >= SIXTEEN) {
+      rowByColumns(c, a, b, work, k, n, kc, aCol, bCol, alpha, keep);
+      return;
+    }
     // Cᵀ = Bᵀ·Aᵀ: few rows are panels that cost little to pack, and B is read where it lies.
     if (isNT) {
       packed(c, b, a, null, 0, work, 1, n, k, m, 0, 1, cRow, 0, bCol, bRow, aCol, aRow, alpha, keep);
-      return;
-    }
-    if (bRow == 1 && m == 1) {
-      rowByColumns(c, a, b, bias, work, k, n, kc, aCol, bCol, alpha, accumulate);
       return;
     }
   }

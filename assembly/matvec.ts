@@ -36,7 +36,9 @@ export function fewRows(
 ): void {
   const sums = work + ((<usize>(m * k)) << 2);
   const edge = sums + ((<usize>SUMS) << 2);
-  packFours(work, a, m, k, (<usize>aRow) << 2, (<usize>aCol) << 2);
+  const isPacked = m == 1 && aCol == 1;
+  if (!isPacked) packFours(work, a, m, k, (<usize>aRow) << 2, (<usize>aCol) << 2);
+  const left = isPacked ? a : work;
   const most = (SUMS / m) & -EIGHT;
   const body = m == 1 ? n : n & -EIGHT;
   for (let j = 0; j < n; ) {
@@ -52,7 +54,7 @@ export function fewRows(
         row = EIGHT << 2;
       }
       memory.fill(sums, 0, (<usize>(m * ((cols + EIGHT - 1) & -EIGHT))) << 2);
-      sumRows(sums, work + ((<usize>(p * m)) << 2), from, m, depth, cols, row);
+      sumRows(sums, left + ((<usize>(p * m)) << 2), from, m, depth, cols, row);
       addSums(c + ((<usize>j) << 2), sums, m, cols, (<usize>cRow) << 2, alpha, keep || p > 0);
     }
     j += cols;
@@ -210,13 +212,15 @@ export function addTurned(
   addRows(c, turned, cols, rows, (<usize>cCol) << 2, (<usize>rows) << 2, alpha, keep);
 }
 
-/** One row of A, and B's columns are contiguous: eight at a time, transposed in registers. `sums` has room for 8. */
+/** Columns of B at a time in `rowByColumns`, the fewest it takes. */
+export const SIXTEEN: i32 = 16;
+
+/** One row of A, and B's columns are contiguous: sixteen at a time, transposed in registers. */
 export function rowByColumns(
   c: usize,
   a: usize,
   b: usize,
-  bias: usize,
-  sums: usize,
+  work: usize,
   k: i32,
   n: i32,
   kc: i32,
@@ -225,90 +229,96 @@ export function rowByColumns(
   alpha: f32,
   keep: bool,
 ): void {
-  const fromCol = (<usize>aCol) << 2;
   const column = (<usize>bCol) << 2;
-  if (bias) {
-    addRows(c, bias, 1, n, 0, 0, 1, keep);
-    keep = true;
+  if (aCol != 1) {
+    const row = work + ((<usize>SIXTEEN) << 2);
+    copyStrided(row, a, 1, k, k, 1, 0, aCol);
+    a = row;
   }
-  for (let j = 0; j < n; j += 8) {
-    const cols = min(8, n - j);
+  for (let j = 0; j < n; j += SIXTEEN) {
+    // The last sixteen overlap those before: their sums are made again, but not added.
+    const first = min(j, n - SIXTEEN);
+    const sums = work + ((<usize>(j - first)) << 2);
     for (let p = 0; p == 0 || p < k; p += kc) {
-      eightSums(sums, a + <usize>p * fromCol, b + ((<usize>p) << 2), min(kc, k - p), cols, fromCol, column);
-      addRows(c, sums, 1, cols, 0, 0, alpha, keep || p > 0);
+      sixteenSums(work, a + ((<usize>p) << 2), b + <usize>first * column + ((<usize>p) << 2), min(kc, k - p), column);
+      addRows(c + ((<usize>j) << 2), sums, 1, min(SIXTEEN, n - j), 0, 0, alpha, keep || p > 0);
     }
-    c += 32;
-    b += 8 * column;
   }
 }
 
-/** sums[j] = Σₚ a[p]·b[p, j]; columns beyond `cols` repeat the last. Strides in bytes. */
-function eightSums(sums: usize, a: usize, b: usize, depth: i32, cols: i32, aCol: usize, bCol: usize): void {
-  let b0 = b;
-  let b1 = b0 + (cols > 1 ? bCol : 0);
-  let b2 = b1 + (cols > 2 ? bCol : 0);
-  let b3 = b2 + (cols > 3 ? bCol : 0);
-  let b4 = b3 + (cols > 4 ? bCol : 0);
-  let b5 = b4 + (cols > 5 ? bCol : 0);
-  let b6 = b5 + (cols > 6 ? bCol : 0);
-  let b7 = b6 + (cols > 7 ? bCol : 0);
-  let x0 = f32x4.splat(0);
-  let x1 = f32x4.splat(0);
-  for (; depth >= 4; depth -= 4) {
-    const u0 = v128.load(b0),
-      u1 = v128.load(b1),
-      u2 = v128.load(b2),
-      u3 = v128.load(b3);
-    const v0 = v128.load(b4),
-      v1 = v128.load(b5),
-      v2 = v128.load(b6),
-      v3 = v128.load(b7);
-    const p0 = v128.shuffle<f32>(u0, u1, 0, 4, 1, 5),
-      p1 = v128.shuffle<f32>(u2, u3, 0, 4, 1, 5);
-    const q0 = v128.shuffle<f32>(v0, v1, 0, 4, 1, 5),
-      q1 = v128.shuffle<f32>(v2, v3, 0, 4, 1, 5);
-    const r0 = v128.shuffle<f32>(u0, u1, 2, 6, 3, 7),
-      r1 = v128.shuffle<f32>(u2, u3, 2, 6, 3, 7);
-    const s0 = v128.shuffle<f32>(v0, v1, 2, 6, 3, 7),
-      s1 = v128.shuffle<f32>(v2, v3, 2, 6, 3, 7);
-    let y = v128.load32_splat(a);
-    x0 = madd(y, v128.shuffle<i64>(p0, p1, 0, 2), x0);
-    x1 = madd(y, v128.shuffle<i64>(q0, q1, 0, 2), x1);
-    y = v128.load32_splat(a + aCol);
-    x0 = madd(y, v128.shuffle<i64>(p0, p1, 1, 3), x0);
-    x1 = madd(y, v128.shuffle<i64>(q0, q1, 1, 3), x1);
-    y = v128.load32_splat(a + 2 * aCol);
-    x0 = madd(y, v128.shuffle<i64>(r0, r1, 0, 2), x0);
-    x1 = madd(y, v128.shuffle<i64>(s0, s1, 0, 2), x1);
-    y = v128.load32_splat(a + 3 * aCol);
-    x0 = madd(y, v128.shuffle<i64>(r0, r1, 1, 3), x0);
-    x1 = madd(y, v128.shuffle<i64>(s0, s1, 1, 3), x1);
-    a += 4 * aCol;
-    b0 += 16;
-    b1 += 16;
-    b2 += 16;
-    b3 += 16;
-    b4 += 16;
-    b5 += 16;
-    b6 += 16;
-    b7 += 16;
-  }
-  for (; depth; --depth) {
+/**
+ * sums[j] = Σₚ a[p]·b[p, j], `bCol` in bytes. Four chains of sums hide the latency: two are half as fast in the
+ * second-level cache. What is no four comes first, since a branch behind the loop makes V8 11.3 spill.
+ */
+function sixteenSums(sums: usize, a: usize, b: usize, depth: i32, bCol: usize): void {
+  const four = bCol << 2;
+  const twoCols = bCol << 1;
+  const threeCols = bCol + twoCols;
+  let b1 = b + four;
+  let b2 = b1 + four;
+  let b3 = b2 + four;
+  let x0 = f32x4.splat(0),
+    x1 = f32x4.splat(0),
+    x2 = f32x4.splat(0),
+    x3 = f32x4.splat(0);
+  const end = a + ((<usize>depth) << 2);
+  for (const head = a + ((<usize>depth & 3) << 2); a != head; a += 4) {
     const y = v128.load32_splat(a);
-    x0 = madd(y, gather(b0, b1, b2, b3), x0);
-    x1 = madd(y, gather(b4, b5, b6, b7), x1);
-    a += aCol;
-    b0 += 4;
+    x0 = madd(y, gather(b, b + bCol, b + twoCols, b + threeCols), x0);
+    x1 = madd(y, gather(b1, b1 + bCol, b1 + twoCols, b1 + threeCols), x1);
+    x2 = madd(y, gather(b2, b2 + bCol, b2 + twoCols, b2 + threeCols), x2);
+    x3 = madd(y, gather(b3, b3 + bCol, b3 + twoCols, b3 + threeCols), x3);
+    b += 4;
     b1 += 4;
     b2 += 4;
     b3 += 4;
-    b4 += 4;
-    b5 += 4;
-    b6 += 4;
-    b7 += 4;
+  }
+  for (; a != end; a += 16) {
+    const y0 = v128.load32_splat(a);
+    const y1 = v128.load32_splat(a, 4);
+    const y2 = v128.load32_splat(a, 8);
+    const y3 = v128.load32_splat(a, 12);
+    x0 = addSquare(x0, y0, y1, y2, y3, b, bCol, twoCols, threeCols);
+    x1 = addSquare(x1, y0, y1, y2, y3, b1, bCol, twoCols, threeCols);
+    x2 = addSquare(x2, y0, y1, y2, y3, b2, bCol, twoCols, threeCols);
+    x3 = addSquare(x3, y0, y1, y2, y3, b3, bCol, twoCols, threeCols);
+    b += 16;
+    b1 += 16;
+    b2 += 16;
+    b3 += 16;
   }
   v128.store(sums, x0);
   v128.store(sums, x1, 16);
+  v128.store(sums, x2, 32);
+  v128.store(sums, x3, 48);
+}
+
+/** x[j] + Σ y[p]·b[p, j] over four p and four columns. */
+// @ts-ignore: decorator
+@inline
+function addSquare(
+  x: v128,
+  y0: v128,
+  y1: v128,
+  y2: v128,
+  y3: v128,
+  b: usize,
+  bCol: usize,
+  twoCols: usize,
+  threeCols: usize,
+): v128 {
+  const u0 = v128.load(b),
+    u1 = v128.load(b + bCol),
+    u2 = v128.load(b + twoCols),
+    u3 = v128.load(b + threeCols);
+  const p0 = v128.shuffle<f32>(u0, u1, 0, 4, 1, 5),
+    p1 = v128.shuffle<f32>(u2, u3, 0, 4, 1, 5);
+  const q0 = v128.shuffle<f32>(u0, u1, 2, 6, 3, 7),
+    q1 = v128.shuffle<f32>(u2, u3, 2, 6, 3, 7);
+  x = madd(y0, v128.shuffle<i64>(p0, p1, 0, 2), x);
+  x = madd(y1, v128.shuffle<i64>(p0, p1, 1, 3), x);
+  x = madd(y2, v128.shuffle<i64>(q0, q1, 0, 2), x);
+  return madd(y3, v128.shuffle<i64>(q0, q1, 1, 3), x);
 }
 
 // @ts-ignore: decorator

@@ -134,6 +134,7 @@ describe("matmul", () => {
   test("a row of the result has the same bits whatever rows are beside it", () => {
     scope(() => {
       const a = randomTensor([203, 300], 1);
+      const byColumns = flip(tensor(flip(a).data(), { shape: [300, 203] }));
       const rights = [70, 172, 900].flatMap((n) => [randomTensor([300, n], 2), flip(randomTensor([n, 300], 3))]);
       for (const right of rights) {
         const all = F.matmul(a, right);
@@ -148,7 +149,9 @@ describe("matmul", () => {
           [3, 195],
         ]) {
           const some = F.matmul(F.narrow(a, 0, start, length), right);
+          const turned = F.matmul(F.narrow(byColumns, 0, start, length), right);
           expect(some.data()).toEqual(F.narrow(all, 0, start, length).data());
+          expect(turned.data()).toEqual(some.data());
         }
       }
     });
