@@ -57,9 +57,19 @@ function sumsOf(s: Strip): usize {
  */
 // @ts-ignore: decorator
 @inline
-function tile(rows: i32, vectors: i32, s: Strip, y: usize, yRow: usize, a: usize, panel: usize, m: i32): void {
-  const aRow = s.aRow;
-  const aCol = s.aCol;
+function tile(
+  rows: i32,
+  vectors: i32,
+  inStrip: bool,
+  s: Strip,
+  y: usize,
+  yRow: usize,
+  a: usize,
+  panel: usize,
+  m: i32,
+): void {
+  const aRow = inStrip ? 4 : s.aRow;
+  const aCol = inStrip ? (<usize>rows) << 2 : s.aCol;
   const bRow = s.bRow;
   let a0 = a;
   let a1 = a0 + (m > 1 ? aRow : 0);
@@ -97,7 +107,7 @@ function tile(rows: i32, vectors: i32, s: Strip, y: usize, yRow: usize, a: usize
       x02 = madd(y0, b2, x02);
       x03 = madd(y0, b3, x03);
     }
-    const y1 = v128.load32_splat(a1);
+    const y1 = inStrip ? v128.load32_splat(a0, 4) : v128.load32_splat(a1);
     x10 = madd(y1, b0, x10);
     x11 = madd(y1, b1, x11);
     if (vectors > 2) {
@@ -105,18 +115,18 @@ function tile(rows: i32, vectors: i32, s: Strip, y: usize, yRow: usize, a: usize
       x13 = madd(y1, b3, x13);
     }
     if (rows > 2) {
-      const y2 = v128.load32_splat(a2);
+      const y2 = inStrip ? v128.load32_splat(a0, 8) : v128.load32_splat(a2);
       x20 = madd(y2, b0, x20);
       x21 = madd(y2, b1, x21);
-      const y3 = v128.load32_splat(a3);
+      const y3 = inStrip ? v128.load32_splat(a0, 12) : v128.load32_splat(a3);
       x30 = madd(y3, b0, x30);
       x31 = madd(y3, b1, x31);
     }
     if (rows > 4) {
-      const y4 = v128.load32_splat(a4);
+      const y4 = inStrip ? v128.load32_splat(a0, 16) : v128.load32_splat(a4);
       x40 = madd(y4, b0, x40);
       x41 = madd(y4, b1, x41);
-      const y5 = v128.load32_splat(a5);
+      const y5 = inStrip ? v128.load32_splat(a0, 20) : v128.load32_splat(a5);
       x50 = madd(y5, b0, x50);
       x51 = madd(y5, b1, x51);
     }
@@ -164,73 +174,19 @@ function tile(rows: i32, vectors: i32, s: Strip, y: usize, yRow: usize, a: usize
 }
 
 function largeTile(s: Strip, y: usize, yRow: usize, a: usize, panel: usize, m: i32): void {
-  tile(ROWS, VECTORS, s, y, yRow, a, panel, m);
+  tile(ROWS, VECTORS, false, s, y, yRow, a, panel, m);
 }
 
 /**
- * `largeTile` with FMA for rows that `packStrips` laid side by side: one address in place of six. It must be called
- * twice, or the optimizer inlines it where V8 spills.
+ * `largeTile` for rows that `packStrips` laid side by side: one address in place of six. It must be called twice, or the
+ * optimizer inlines it where V8 spills.
  */
-function stripTile(s: Strip, y: usize, yRow: usize, a: usize, b: usize): void {
-  let x00 = f32x4.splat(0),
-    x01 = f32x4.splat(0),
-    x10 = f32x4.splat(0),
-    x11 = f32x4.splat(0),
-    x20 = f32x4.splat(0),
-    x21 = f32x4.splat(0);
-  let x30 = f32x4.splat(0),
-    x31 = f32x4.splat(0),
-    x40 = f32x4.splat(0),
-    x41 = f32x4.splat(0),
-    x50 = f32x4.splat(0),
-    x51 = f32x4.splat(0);
-  const bRow = s.bRow;
-  const end = a + <usize>s.depth * 24;
-  while (a != end) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    const y0 = v128.load32_splat(a);
-    x00 = madd(y0, b0, x00);
-    x01 = madd(y0, b1, x01);
-    const y1 = v128.load32_splat(a, 4);
-    x10 = madd(y1, b0, x10);
-    x11 = madd(y1, b1, x11);
-    const y2 = v128.load32_splat(a, 8);
-    x20 = madd(y2, b0, x20);
-    x21 = madd(y2, b1, x21);
-    const y3 = v128.load32_splat(a, 12);
-    x30 = madd(y3, b0, x30);
-    x31 = madd(y3, b1, x31);
-    const y4 = v128.load32_splat(a, 16);
-    x40 = madd(y4, b0, x40);
-    x41 = madd(y4, b1, x41);
-    const y5 = v128.load32_splat(a, 20);
-    x50 = madd(y5, b0, x50);
-    x51 = madd(y5, b1, x51);
-    a += 24;
-    b += bRow;
-  }
-  v128.store(y, x00);
-  v128.store(y, x01, 16);
-  y += yRow;
-  v128.store(y, x10);
-  v128.store(y, x11, 16);
-  y += yRow;
-  v128.store(y, x20);
-  v128.store(y, x21, 16);
-  y += yRow;
-  v128.store(y, x30);
-  v128.store(y, x31, 16);
-  y += yRow;
-  v128.store(y, x40);
-  v128.store(y, x41, 16);
-  y += yRow;
-  v128.store(y, x50);
-  v128.store(y, x51, 16);
+function stripTile(s: Strip, y: usize, yRow: usize, a: usize, panel: usize): void {
+  tile(ROWS, VECTORS, true, s, y, yRow, a, panel, ROWS);
 }
 
 function smallTile(s: Strip, y: usize, yRow: usize, a: usize, panel: usize, m: i32): void {
-  tile(SMALL_ROWS, 2, s, y, yRow, a, panel, m);
+  tile(SMALL_ROWS, 2, false, s, y, yRow, a, panel, m);
 }
 
 /** c = base + α·sums for the first `m` rows of a tile. */
