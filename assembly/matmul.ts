@@ -5,7 +5,7 @@
  * order of p within a block of k, block sums added to C in order. So a row's bits don't depend on the rows beside it.
  */
 import { copyStrided } from "./copy";
-import { addRows, addTurned, FEW, fewRows, fewRowsWorkspace, rowByColumns, SIXTEEN } from "./matvec";
+import { addRows, addTurned, FEW, fewRows, fewRowsWorkspace, rowsByColumns, SIXTEEN } from "./matvec";
 import { Codes } from "./quantDecode";
 import { rowByCodes, suitsRowByCodes } from "./quantMatvec";
 import { packStrips } from "./strips";
@@ -257,8 +257,8 @@ function products(
       fewRows(c, a, b, work, m, k, n, kc, cRow, aRow, aCol, bRow, alpha, keep);
       return;
     }
-    if (isNT && m == 1 && n >= SIXTEEN) {
-      rowByColumns(c, a, b, work, k, n, kc, aCol, bCol, alpha, keep);
+    if (isNT && m <= 2 && n >= SIXTEEN) {
+      rowsByColumns(c, a, b, work, m, k, n, kc, cRow, aRow, aCol, bCol, alpha, keep);
       return;
     }
     // Cᵀ = Bᵀ·Aᵀ: few rows are panels that cost little to pack, and B is read where it lies.

@@ -212,18 +212,21 @@ export function addTurned(
   addRows(c, turned, cols, rows, (<usize>cCol) << 2, (<usize>rows) << 2, alpha, keep);
 }
 
-/** Columns of B at a time in `rowByColumns`, the fewest it takes. */
+/** The fewest columns of B that `rowsByColumns` takes. */
 export const SIXTEEN: i32 = 16;
 
-/** One row of A, and B's columns are contiguous: sixteen at a time, transposed in registers. */
-export function rowByColumns(
+/** One row of A or two, and B's columns are contiguous: sixteen or eight at a time, transposed in registers. */
+export function rowsByColumns(
   c: usize,
   a: usize,
   b: usize,
   work: usize,
+  m: i32,
   k: i32,
   n: i32,
   kc: i32,
+  cRow: i32,
+  aRow: i32,
   aCol: i32,
   bCol: i32,
   alpha: f32,
@@ -231,23 +234,37 @@ export function rowByColumns(
 ): void {
   const column = (<usize>bCol) << 2;
   if (aCol != 1) {
-    const row = work + ((<usize>SIXTEEN) << 2);
-    copyStrided(row, a, 1, k, k, 1, 0, aCol);
-    a = row;
+    const rows = work + ((<usize>SIXTEEN) << 2);
+    copyStrided(rows, a, m, k, k, 1, aRow, aCol);
+    a = rows;
+    aRow = k;
   }
-  for (let j = 0; j < n; j += SIXTEEN) {
-    // The last sixteen overlap those before: their sums are made again, but not added.
-    const first = min(j, n - SIXTEEN);
-    const sums = work + ((<usize>(j - first)) << 2);
+  const step = m == 1 ? SIXTEEN : EIGHT;
+  for (let j = 0; j < n; j += step) {
+    // The last columns overlap those before: their sums are made again, but not added.
+    const first = min(j, n - step);
     for (let p = 0; p == 0 || p < k; p += kc) {
-      sixteenSums(work, a + ((<usize>p) << 2), b + <usize>first * column + ((<usize>p) << 2), min(kc, k - p), column);
-      addRows(c + ((<usize>j) << 2), sums, 1, min(SIXTEEN, n - j), 0, 0, alpha, keep || p > 0);
+      const left = a + ((<usize>p) << 2);
+      const right = b + <usize>first * column + ((<usize>p) << 2);
+      const depth = min(kc, k - p);
+      if (m == 1) sixteenSums(work, left, right, depth, column);
+      else twiceEightSums(work, left, right, depth, (<usize>aRow) << 2, column);
+      addRows(
+        c + ((<usize>j) << 2),
+        work + ((<usize>(j - first)) << 2),
+        m,
+        min(step, n - j),
+        (<usize>cRow) << 2,
+        EIGHT << 2,
+        alpha,
+        keep || p > 0,
+      );
     }
   }
 }
 
 /**
- * sums[j] = Σₚ a[p]·b[p, j], `bCol` in bytes. Four chains of sums hide the latency: two are half as fast in the
+ * sums[j] = Σₚ a[p]·b[p, j], `bCol` in bytes. Four chains of sums hide the latency: with two it is half as fast in the
  * second-level cache. What is no four comes first, since a branch behind the loop makes V8 11.3 spill.
  */
 function sixteenSums(sums: usize, a: usize, b: usize, depth: i32, bCol: usize): void {
@@ -319,6 +336,79 @@ function addSquare(
   x = madd(y1, v128.shuffle<i64>(p0, p1, 1, 3), x);
   x = madd(y2, v128.shuffle<i64>(q0, q1, 0, 2), x);
   return madd(y3, v128.shuffle<i64>(q0, q1, 1, 3), x);
+}
+
+/** sums[i, j] = Σₚ a[i, p]·b[p, j] for two rows and eight columns; strides in bytes. */
+function twiceEightSums(sums: usize, a: usize, b: usize, depth: i32, aRow: usize, bCol: usize): void {
+  const twoCols = bCol << 1;
+  const threeCols = bCol + twoCols;
+  let a1 = a + aRow;
+  let b1 = b + (bCol << 2);
+  let x00 = f32x4.splat(0),
+    x01 = f32x4.splat(0),
+    x10 = f32x4.splat(0),
+    x11 = f32x4.splat(0);
+  const end = a + ((<usize>depth) << 2);
+  for (const head = a + ((<usize>depth & 3) << 2); a != head; a += 4) {
+    const y0 = v128.load32_splat(a);
+    const y1 = v128.load32_splat(a1);
+    const u = gather(b, b + bCol, b + twoCols, b + threeCols);
+    const v = gather(b1, b1 + bCol, b1 + twoCols, b1 + threeCols);
+    x00 = madd(y0, u, x00);
+    x01 = madd(y0, v, x01);
+    x10 = madd(y1, u, x10);
+    x11 = madd(y1, v, x11);
+    a1 += 4;
+    b += 4;
+    b1 += 4;
+  }
+  for (; a != end; a += 16) {
+    const u0 = v128.load(b),
+      u1 = v128.load(b + bCol),
+      u2 = v128.load(b + twoCols),
+      u3 = v128.load(b + threeCols);
+    const p0 = v128.shuffle<f32>(u0, u1, 0, 4, 1, 5),
+      p1 = v128.shuffle<f32>(u2, u3, 0, 4, 1, 5),
+      q0 = v128.shuffle<f32>(u0, u1, 2, 6, 3, 7),
+      q1 = v128.shuffle<f32>(u2, u3, 2, 6, 3, 7);
+    let t0 = v128.shuffle<i64>(p0, p1, 0, 2),
+      t1 = v128.shuffle<i64>(p0, p1, 1, 3),
+      t2 = v128.shuffle<i64>(q0, q1, 0, 2),
+      t3 = v128.shuffle<i64>(q0, q1, 1, 3);
+    x00 = addFourProducts(x00, a, t0, t1, t2, t3);
+    x10 = addFourProducts(x10, a1, t0, t1, t2, t3);
+    const v0 = v128.load(b1),
+      v1 = v128.load(b1 + bCol),
+      v2 = v128.load(b1 + twoCols),
+      v3 = v128.load(b1 + threeCols);
+    const r0 = v128.shuffle<f32>(v0, v1, 0, 4, 1, 5),
+      r1 = v128.shuffle<f32>(v2, v3, 0, 4, 1, 5),
+      s0 = v128.shuffle<f32>(v0, v1, 2, 6, 3, 7),
+      s1 = v128.shuffle<f32>(v2, v3, 2, 6, 3, 7);
+    t0 = v128.shuffle<i64>(r0, r1, 0, 2);
+    t1 = v128.shuffle<i64>(r0, r1, 1, 3);
+    t2 = v128.shuffle<i64>(s0, s1, 0, 2);
+    t3 = v128.shuffle<i64>(s0, s1, 1, 3);
+    x01 = addFourProducts(x01, a, t0, t1, t2, t3);
+    x11 = addFourProducts(x11, a1, t0, t1, t2, t3);
+    a1 += 16;
+    b += 16;
+    b1 += 16;
+  }
+  v128.store(sums, x00);
+  v128.store(sums, x01, 16);
+  v128.store(sums, x10, 32);
+  v128.store(sums, x11, 48);
+}
+
+/** x + Σ a[p]·t[p] over four p */
+// @ts-ignore: decorator
+@inline
+function addFourProducts(x: v128, a: usize, t0: v128, t1: v128, t2: v128, t3: v128): v128 {
+  x = madd(v128.load32_splat(a), t0, x);
+  x = madd(v128.load32_splat(a, 4), t1, x);
+  x = madd(v128.load32_splat(a, 8), t2, x);
+  return madd(v128.load32_splat(a, 12), t3, x);
 }
 
 // @ts-ignore: decorator
