@@ -5,11 +5,22 @@
  * order of p within a block of k, block sums added to C in order. So a row's bits don't depend on the rows beside it.
  */
 import { copyStrided } from "./copy";
-import { addRows, FEW_COLUMNS, FEW_ROWS, rowByColumns, rowsByRows } from "./matvec";
+import { addRows, addTurned, FEW, fewRows, fewRowsWorkspace, rowsByColumns, SIXTEEN } from "./matvec";
 import { Codes } from "./quantDecode";
 import { rowByCodes, suitsRowByCodes } from "./quantMatvec";
 import { packStrips } from "./strips";
-import { largeStrip, ROWS, SMALL_WIDTH, STRIP_BYTES, Strip, smallStrip, WIDTH } from "./tile";
+import {
+  largeStrip,
+  NARROW_ROWS,
+  NARROW_WIDTH,
+  narrowStrip,
+  ROWS,
+  SMALL_WIDTH,
+  STRIP_BYTES,
+  Strip,
+  smallStrip,
+  WIDTH,
+} from "./tile";
 
 /** Rows of A that stay in the second-level cache while every panel of B passes. */
 const MC: i32 = 192;
@@ -21,22 +32,22 @@ const NC: i32 = 768;
 /** Columns of B packed at a time: 8 panels, while their rows are in reach. */
 const GROUP: i32 = 8 * WIDTH;
 
-/** The width of the panel that begins where `left` columns are left. */
+/** The width of the panel that begins where `left` columns are left; `least` is narrow or small. */
 // @ts-ignore: decorator
 @inline
-function panelWidth(left: i32): i32 {
-  return left > SMALL_WIDTH ? WIDTH : SMALL_WIDTH;
+function panelWidth(left: i32, least: i32): i32 {
+  return left > SMALL_WIDTH ? WIDTH : left > least ? SMALL_WIDTH : least;
 }
 
 /** `cols` columns of B as panels one after the other, each row by row; missing columns of the last are 0. */
-function packPanels(y: usize, b: usize, depth: i32, cols: i32, bRow: i32, bCol: i32): void {
+function packPanels(y: usize, b: usize, depth: i32, cols: i32, bRow: i32, bCol: i32, least: i32): void {
   let j = 0;
   if (bCol == 1) {
     j = (cols / WIDTH) * WIDTH;
     splitRows(y, b, depth, j, (<usize>bRow) << 2);
   }
   while (j < cols) {
-    const width = panelWidth(cols - j);
+    const width = panelWidth(cols - j, least);
     const panel = y + ((<usize>j * <usize>depth) << 2);
     if (cols - j < width) memory.fill(panel, 0, (<usize>(width * depth)) << 2);
     copyStrided(panel, b + ((<usize>j * <usize>bCol) << 2), depth, min(width, cols - j), width, 1, bRow, bCol);
@@ -68,10 +79,10 @@ function packCodes(y: usize, b: Codes, start: i32, depth: i32, cols: i32, bRow: 
   const scratch = b.scratch;
   if (bCol == 1) {
     for (let p = 0; p < depth; ++p) b.decode(scratch + ((<usize>(p * cols)) << 2), start + p * bRow, cols);
-    packPanels(y, scratch, depth, cols, cols, 1);
+    packPanels(y, scratch, depth, cols, cols, 1, SMALL_WIDTH);
   } else {
     for (let j = 0; j < cols; ++j) b.decode(scratch + ((<usize>(j * depth)) << 2), start + j * bCol, depth);
-    packPanels(y, scratch, depth, cols, 1, depth);
+    packPanels(y, scratch, depth, cols, 1, depth, SMALL_WIDTH);
   }
 }
 
@@ -90,6 +101,13 @@ function isSmall(k: i32, n: i32): bool {
   return <i64>k * <i64>n <= 1 << 18;
 }
 
+/** Whether `fewRows` is the faster: a B that stays in the first-level cache is as good for tiles (bench/matvec). */
+// @ts-ignore: decorator
+@inline
+function suitsFewRows(m: i32, k: i32, n: i32): bool {
+  return m == 1 ? n >= 16 : m <= FEW && n >= 8 && (m < 4 || k * n > 16384);
+}
+
 /** What `balanced` gives at the most, for n and for any part of it. */
 // @ts-ignore: decorator
 @inline
@@ -106,7 +124,8 @@ export function matmulWorkspace(m: i32, k: i32, n: i32): i32 {
   const rows = atMost(m, MC, 12);
   const cols = atMost(n, NC, 48);
   const packed = rows * WIDTH + rows * depth + (cols + WIDTH) * depth;
-  return <i32>STRIP_BYTES + 4 * max(packed, FEW_ROWS * (min(n, FEW_COLUMNS) + 3));
+  const turned = 2 * atMost(n, MC, 12) * WIDTH + (atMost(min(m, FEW), NC, 48) + WIDTH) * depth;
+  return <i32>STRIP_BYTES + 4 * max(max(packed, turned), fewRowsWorkspace(m, k, depth));
 }
 
 /** Bytes of scratch that `matmulCodes` needs: those of `matmul`, where the codes lie, and a group of B's columns. */
@@ -229,13 +248,22 @@ function products(
   accumulate: bool,
 ): void {
   const kc = balanced(max(k, 1), KC, 4);
-  if (batch == 1 && m <= FEW_ROWS && !codes) {
-    if (bCol == 1 && n >= 16 && (m == 1 || !isSmall(k, n))) {
-      rowsByRows(c, a, b, bias, work, m, k, n, kc, cRow, aRow, aCol, bRow, alpha, accumulate);
+  if (batch == 1 && !codes) {
+    const keep = accumulate || bias != 0;
+    const isNN = bCol == 1 && suitsFewRows(m, k, n);
+    const isNT = bRow == 1 && m <= FEW && n >= NARROW_ROWS;
+    if (bias && (isNN || isNT)) addRows(c, bias, m, n, (<usize>cRow) << 2, 0, 1, accumulate);
+    if (isNN) {
+      fewRows(c, a, b, work, m, k, n, kc, cRow, aRow, aCol, bRow, alpha, keep);
       return;
     }
-    if (bRow == 1 && m == 1) {
-      rowByColumns(c, a, b, bias, work, k, n, kc, aCol, bCol, alpha, accumulate);
+    if (isNT && m <= 2 && n >= SIXTEEN) {
+      rowsByColumns(c, a, b, work, m, k, n, kc, cRow, aRow, aCol, bCol, alpha, keep);
+      return;
+    }
+    // Cᵀ = Bᵀ·Aᵀ: few rows are panels that cost little to pack, and B is read where it lies.
+    if (isNT) {
+      packed(c, b, a, null, 0, work, 1, n, k, m, 0, 1, cRow, 0, bCol, bRow, aCol, aRow, alpha, keep);
       return;
     }
   }
@@ -243,15 +271,67 @@ function products(
     rowByCodes(c, a, codes, bias, work, k, n, kc, alpha, accumulate);
     return;
   }
+  packed(
+    c,
+    a,
+    b,
+    codes,
+    bias,
+    work,
+    batch,
+    m,
+    k,
+    n,
+    cBatch,
+    cRow,
+    1,
+    aBatch,
+    aRow,
+    aCol,
+    bRow,
+    bCol,
+    alpha,
+    accumulate,
+  );
+}
+
+/** `products` by panels of B. C has dense rows, or dense columns that are `cCol` apart. */
+function packed(
+  c: usize,
+  a: usize,
+  b: usize,
+  codes: Codes | null,
+  bias: usize,
+  work: usize,
+  batch: i32,
+  m: i32,
+  k: i32,
+  n: i32,
+  cBatch: i32,
+  cRow: i32,
+  cCol: i32,
+  aBatch: i32,
+  aRow: i32,
+  aCol: i32,
+  bRow: i32,
+  bCol: i32,
+  alpha: f32,
+  accumulate: bool,
+): void {
+  const kc = balanced(max(k, 1), KC, 4);
   const mc = balanced(m, MC, 12);
   const nc = balanced(n, NC, 48);
-  // Rows far apart are copied for many columns' sake; measured at k ≥ 1024: 1024³ 97 → 100 % of the ceiling.
-  const copyA = n > (aCol == 1 ? 480 : 16);
+  // Rows far apart are copied for many columns' sake; measured at k ≥ 1024: 1024³ 97 → 100 % of the ceiling. Where sums
+  // are short, tiles that begin sooner are: 1024 × 8 × 64 to 172 take 5 to 10 % less.
+  const dense = ASC_FEATURE_RELAXED_SIMD && k <= 16 ? 24 : 480;
+  const copyA = n > (aCol == 1 ? dense : 16);
+  const least = !copyA && aCol == 1 && cCol != 1 ? NARROW_WIDTH : SMALL_WIDTH;
   // A tile walks from a panel's first row to its end: rows that repeat (stride 0) must be packed.
-  const directB = !codes && bCol == 1 && bRow != 0 && isSmall(k, n) && (m < 32 || k * n <= 16384);
+  const directB = cCol == 1 && !codes && bCol == 1 && bRow != 0 && isSmall(k, n) && (m < 32 || k * n <= 16384);
   const s = changetype<Strip>(work);
   const part = work + STRIP_BYTES;
-  const blockA = part + ((<usize>(mc * WIDTH)) << 2);
+  const turned = part + ((<usize>(mc * WIDTH)) << 2);
+  const blockA = turned + (cCol == 1 ? 0 : (<usize>(mc * WIDTH)) << 2);
   const panels = blockA + (copyA ? (<usize>(mc * kc)) << 2 : 0);
   s.inStrips = ASC_FEATURE_RELAXED_SIMD && copyA;
   s.aRow = (<usize>(s.inStrips ? 1 : copyA ? kc : aRow)) << 2;
@@ -272,19 +352,19 @@ function products(
             from = blockA;
           }
           for (let j = j0; j < j1; ) {
-            const width = panelWidth(j1 - j);
+            const width = panelWidth(j1 - j, least);
             const cols = min(width, j1 - j);
-            const whole = cols == width;
-            const to = c + ((<usize>t * <usize>cBatch + <usize>i0 * <usize>cRow + <usize>j) << 2);
+            const whole = cols == width && cCol == 1;
+            const to = c + ((<usize>t * <usize>cBatch + <usize>i0 * <usize>cRow + <usize>j * <usize>cCol) << 2);
             let panel = b + ((<usize>p0 * <usize>bRow + <usize>j * <usize>bCol) << 2);
             s.bRow = (<usize>bRow) << 2;
-            if (!directB || !whole) {
+            if (!directB || cols < width) {
               const packed = panels + ((<usize>((j - j0) * depth)) << 2);
               const begins = directB || (j - j0) % GROUP == 0;
               if (begins && t + i0 == 0) {
                 const group = min(GROUP, j1 - j);
                 if (codes) packCodes(packed, codes, panel >> 2, depth, group, bRow, bCol);
-                else packPanels(packed, panel, depth, group, bRow, bCol);
+                else packPanels(packed, panel, depth, group, bRow, bCol, least);
               }
               panel = packed;
               s.bRow = (<usize>width) << 2;
@@ -299,9 +379,11 @@ function products(
             s.alpha = whole ? alpha : 1;
             s.base = whole ? (keep ? to : offset) : 0;
             s.baseRow = whole && keep ? s.cRow : 0;
-            if (width == WIDTH) largeStrip(s, whole ? to : part, from, panel, rows);
+            if (width == NARROW_WIDTH) narrowStrip(s, part, from, panel, rows);
+            else if (width == WIDTH) largeStrip(s, whole ? to : part, from, panel, rows);
             else smallStrip(s, whole ? to : part, from, panel, rows);
-            if (!whole) addRows(to, part, rows, cols, (<usize>cRow) << 2, (<usize>width) << 2, alpha, keep);
+            if (cCol != 1) addTurned(to, part, turned, rows, cols, width, cCol, alpha, keep);
+            else if (!whole) addRows(to, part, rows, cols, (<usize>cRow) << 2, (<usize>width) << 2, alpha, keep);
             j += width;
           }
         }

@@ -16,6 +16,10 @@ export const WIDTH: i32 = VECTORS * 4;
 const SMALL_ROWS: i32 = 4;
 export const SMALL_WIDTH: i32 = 8;
 
+/** The tile of a narrow panel: 8×4. */
+export const NARROW_ROWS: i32 = 8;
+export const NARROW_WIDTH: i32 = 4;
+
 /** What the tiles of a strip have in common; strides in bytes. */
 @unmanaged
 export class Strip {
@@ -53,9 +57,19 @@ function sumsOf(s: Strip): usize {
  */
 // @ts-ignore: decorator
 @inline
-function tile(rows: i32, vectors: i32, s: Strip, y: usize, yRow: usize, a: usize, panel: usize, m: i32): void {
-  const aRow = s.aRow;
-  const aCol = s.aCol;
+function tile(
+  rows: i32,
+  vectors: i32,
+  inStrip: bool,
+  s: Strip,
+  y: usize,
+  yRow: usize,
+  a: usize,
+  panel: usize,
+  m: i32,
+): void {
+  const aRow = inStrip ? 4 : s.aRow;
+  const aCol = inStrip ? (<usize>rows) << 2 : s.aCol;
   const bRow = s.bRow;
   let a0 = a;
   let a1 = a0 + (m > 1 ? aRow : 0);
@@ -93,7 +107,7 @@ function tile(rows: i32, vectors: i32, s: Strip, y: usize, yRow: usize, a: usize
       x02 = madd(y0, b2, x02);
       x03 = madd(y0, b3, x03);
     }
-    const y1 = v128.load32_splat(a1);
+    const y1 = inStrip ? v128.load32_splat(a0, 4) : v128.load32_splat(a1);
     x10 = madd(y1, b0, x10);
     x11 = madd(y1, b1, x11);
     if (vectors > 2) {
@@ -101,18 +115,18 @@ function tile(rows: i32, vectors: i32, s: Strip, y: usize, yRow: usize, a: usize
       x13 = madd(y1, b3, x13);
     }
     if (rows > 2) {
-      const y2 = v128.load32_splat(a2);
+      const y2 = inStrip ? v128.load32_splat(a0, 8) : v128.load32_splat(a2);
       x20 = madd(y2, b0, x20);
       x21 = madd(y2, b1, x21);
-      const y3 = v128.load32_splat(a3);
+      const y3 = inStrip ? v128.load32_splat(a0, 12) : v128.load32_splat(a3);
       x30 = madd(y3, b0, x30);
       x31 = madd(y3, b1, x31);
     }
     if (rows > 4) {
-      const y4 = v128.load32_splat(a4);
+      const y4 = inStrip ? v128.load32_splat(a0, 16) : v128.load32_splat(a4);
       x40 = madd(y4, b0, x40);
       x41 = madd(y4, b1, x41);
-      const y5 = v128.load32_splat(a5);
+      const y5 = inStrip ? v128.load32_splat(a0, 20) : v128.load32_splat(a5);
       x50 = madd(y5, b0, x50);
       x51 = madd(y5, b1, x51);
     }
@@ -160,73 +174,19 @@ function tile(rows: i32, vectors: i32, s: Strip, y: usize, yRow: usize, a: usize
 }
 
 function largeTile(s: Strip, y: usize, yRow: usize, a: usize, panel: usize, m: i32): void {
-  tile(ROWS, VECTORS, s, y, yRow, a, panel, m);
+  tile(ROWS, VECTORS, false, s, y, yRow, a, panel, m);
 }
 
 /**
- * `largeTile` with FMA for rows that `packStrips` laid side by side: one address in place of six. It must be called
- * twice, or the optimizer inlines it where V8 spills.
+ * `largeTile` for rows that `packStrips` laid side by side: one address in place of six. It must be called twice, or the
+ * optimizer inlines it where V8 spills.
  */
-function stripTile(s: Strip, y: usize, yRow: usize, a: usize, b: usize): void {
-  let x00 = f32x4.splat(0),
-    x01 = f32x4.splat(0),
-    x10 = f32x4.splat(0),
-    x11 = f32x4.splat(0),
-    x20 = f32x4.splat(0),
-    x21 = f32x4.splat(0);
-  let x30 = f32x4.splat(0),
-    x31 = f32x4.splat(0),
-    x40 = f32x4.splat(0),
-    x41 = f32x4.splat(0),
-    x50 = f32x4.splat(0),
-    x51 = f32x4.splat(0);
-  const bRow = s.bRow;
-  const end = a + <usize>s.depth * 24;
-  while (a != end) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    const y0 = v128.load32_splat(a);
-    x00 = madd(y0, b0, x00);
-    x01 = madd(y0, b1, x01);
-    const y1 = v128.load32_splat(a, 4);
-    x10 = madd(y1, b0, x10);
-    x11 = madd(y1, b1, x11);
-    const y2 = v128.load32_splat(a, 8);
-    x20 = madd(y2, b0, x20);
-    x21 = madd(y2, b1, x21);
-    const y3 = v128.load32_splat(a, 12);
-    x30 = madd(y3, b0, x30);
-    x31 = madd(y3, b1, x31);
-    const y4 = v128.load32_splat(a, 16);
-    x40 = madd(y4, b0, x40);
-    x41 = madd(y4, b1, x41);
-    const y5 = v128.load32_splat(a, 20);
-    x50 = madd(y5, b0, x50);
-    x51 = madd(y5, b1, x51);
-    a += 24;
-    b += bRow;
-  }
-  v128.store(y, x00);
-  v128.store(y, x01, 16);
-  y += yRow;
-  v128.store(y, x10);
-  v128.store(y, x11, 16);
-  y += yRow;
-  v128.store(y, x20);
-  v128.store(y, x21, 16);
-  y += yRow;
-  v128.store(y, x30);
-  v128.store(y, x31, 16);
-  y += yRow;
-  v128.store(y, x40);
-  v128.store(y, x41, 16);
-  y += yRow;
-  v128.store(y, x50);
-  v128.store(y, x51, 16);
+function stripTile(s: Strip, y: usize, yRow: usize, a: usize, panel: usize): void {
+  tile(ROWS, VECTORS, true, s, y, yRow, a, panel, ROWS);
 }
 
 function smallTile(s: Strip, y: usize, yRow: usize, a: usize, panel: usize, m: i32): void {
-  tile(SMALL_ROWS, 2, s, y, yRow, a, panel, m);
+  tile(SMALL_ROWS, 2, false, s, y, yRow, a, panel, m);
 }
 
 /** c = base + α·sums for the first `m` rows of a tile. */
@@ -324,4 +284,77 @@ export function smallStrip(s: Strip, c: usize, a: usize, panel: usize, m: i32): 
     smallTile(s, sums, SMALL_SUM_ROW, a, panel, m);
     storeTile(SMALL_ROWS, 2, s, c, base, m);
   }
+}
+
+/**
+ * y[r] = Σₚ a[r, p]·panel[p] for `m` contiguous rows and a narrow panel. The last tile reaches back where it lacks rows:
+ * there must be up to seven before `a`, and as much room before `y`, where m < 8.
+ */
+export function narrowStrip(s: Strip, y: usize, a: usize, panel: usize, m: i32): void {
+  for (; m >= NARROW_ROWS; m -= NARROW_ROWS) {
+    narrowTile(y, a, panel, s.aRow, s.depth);
+    a += <usize>NARROW_ROWS * s.aRow;
+    y += (<usize>(NARROW_ROWS * NARROW_WIDTH)) << 2;
+  }
+  if (!m) return;
+  const back = <usize>(NARROW_ROWS - m);
+  narrowTile(y - back * ((<usize>NARROW_WIDTH) << 2), a - back * s.aRow, panel, s.aRow, s.depth);
+}
+
+/**
+ * One address for all rows, and two products with it: eight addresses do not fit the registers of V8 11.3 (40 instead of
+ * 86 % of the ceiling). A branch behind the loop makes it spill, too: hence the odd product comes first.
+ */
+function narrowTile(y: usize, a: usize, b: usize, aRow: usize, depth: i32): void {
+  let x0 = f32x4.splat(0),
+    x1 = f32x4.splat(0),
+    x2 = f32x4.splat(0),
+    x3 = f32x4.splat(0),
+    x4 = f32x4.splat(0),
+    x5 = f32x4.splat(0),
+    x6 = f32x4.splat(0),
+    x7 = f32x4.splat(0);
+  const end = a + ((<usize>depth) << 2);
+  if (depth & 1) {
+    const b0 = v128.load(b);
+    let from = a;
+    x0 = madd(v128.load32_splat(from), b0, x0);
+    x1 = madd(v128.load32_splat((from += aRow)), b0, x1);
+    x2 = madd(v128.load32_splat((from += aRow)), b0, x2);
+    x3 = madd(v128.load32_splat((from += aRow)), b0, x3);
+    x4 = madd(v128.load32_splat((from += aRow)), b0, x4);
+    x5 = madd(v128.load32_splat((from += aRow)), b0, x5);
+    x6 = madd(v128.load32_splat((from += aRow)), b0, x6);
+    x7 = madd(v128.load32_splat(from + aRow), b0, x7);
+    a += 4;
+    b += 16;
+  }
+  for (; a != end; a += 8) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    let from = a;
+    x0 = addTwo(x0, from, b0, b1);
+    x1 = addTwo(x1, (from += aRow), b0, b1);
+    x2 = addTwo(x2, (from += aRow), b0, b1);
+    x3 = addTwo(x3, (from += aRow), b0, b1);
+    x4 = addTwo(x4, (from += aRow), b0, b1);
+    x5 = addTwo(x5, (from += aRow), b0, b1);
+    x6 = addTwo(x6, (from += aRow), b0, b1);
+    x7 = addTwo(x7, from + aRow, b0, b1);
+    b += 32;
+  }
+  v128.store(y, x0);
+  v128.store(y, x1, 16);
+  v128.store(y, x2, 32);
+  v128.store(y, x3, 48);
+  v128.store(y, x4, 64);
+  v128.store(y, x5, 80);
+  v128.store(y, x6, 96);
+  v128.store(y, x7, 112);
+}
+
+// @ts-ignore: decorator
+@inline
+function addTwo(x: v128, a: usize, b0: v128, b1: v128): v128 {
+  return madd(v128.load32_splat(a, 4), b1, madd(v128.load32_splat(a), b0, x));
 }

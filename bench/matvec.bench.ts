@@ -4,8 +4,10 @@ import { type Product, productCase } from "./products.js";
 
 const sizes = [
   [288, 768],
+  [512, 512],
   [768, 3072],
   [2048, 2048],
+  [4096, 4096],
 ] as const;
 
 function streamed(product: Product): KernelCase {
@@ -15,6 +17,6 @@ function streamed(product: Product): KernelCase {
 
 await benchKernels("matvec", () =>
   sizes.flatMap(([k, n]) =>
-    [1, 4].flatMap((m) => (["NT", "NN"] as const).map((layout) => streamed({ m, k, n, layout }))),
+    [1, 2, 4].flatMap((m) => (["NT", "NN"] as const).map((layout) => streamed({ m, k, n, layout }))),
   ),
 );

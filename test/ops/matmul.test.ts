@@ -134,18 +134,24 @@ describe("matmul", () => {
   test("a row of the result has the same bits whatever rows are beside it", () => {
     scope(() => {
       const a = randomTensor([203, 300], 1);
-      const rights = [70, 900].flatMap((n) => [randomTensor([300, n], 2), flip(randomTensor([n, 300], 3))]);
+      const byColumns = flip(tensor(flip(a).data(), { shape: [300, 203] }));
+      const rights = [70, 172, 900].flatMap((n) => [randomTensor([300, n], 2), flip(randomTensor([n, 300], 3))]);
       for (const right of rights) {
         const all = F.matmul(a, right);
         for (const [start, length] of [
           [0, 1],
           [7, 2],
+          [20, 3],
+          [40, 4],
           [100, 5],
+          [60, 17],
           [202, 1],
           [3, 195],
         ]) {
           const some = F.matmul(F.narrow(a, 0, start, length), right);
+          const turned = F.matmul(F.narrow(byColumns, 0, start, length), right);
           expect(some.data()).toEqual(F.narrow(all, 0, start, length).data());
+          expect(turned.data()).toEqual(some.data());
         }
       }
     });
