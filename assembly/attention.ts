@@ -11,7 +11,7 @@
  * elements. Query i sees the keys j ≤ i + offset; offset = tk hides none. A call does the items [begin, end), where an
  * item is one key-value head of one batch entry with the query heads that share it, in a workspace of its own.
  */
-import { exp2, log, log2e } from "./math";
+import { log, log2e, probability } from "./math";
 import { loadTail, madd, sumLanes } from "./simd";
 import {
   addMask,
@@ -56,10 +56,10 @@ function softmaxRound(s: usize, top: usize, sum: usize, yT: usize, rows: i32, e:
 }
 
 function softmaxColumn(s: usize, top: usize, sum: usize, yT: usize, most: v128, height: usize, e: i32): void {
-  const shrink = exp2(f32x4.sub(v128.load(top), most));
+  const shrink = probability(f32x4.sub(v128.load(top), most));
   let total = f32x4.mul(v128.load(sum), shrink);
   for (const end = s + height; s < end; s += 64) {
-    const p = exp2(f32x4.sub(v128.load(s), most));
+    const p = probability(f32x4.sub(v128.load(s), most));
     v128.store(s, p);
     total = f32x4.add(total, p);
   }
@@ -177,10 +177,10 @@ function forwardRow(
     for (let x = s; x < end; x += 16) most = f32x4.pmax(most, v128.load(x));
     most = f32x4.pmax(most, v128.shuffle<f32>(most, most, 2, 3, 0, 1));
     most = f32x4.pmax(most, v128.shuffle<f32>(most, most, 1, 0, 3, 2));
-    const shrink = f32x4.extract_lane(exp2(f32x4.sub(f32x4.splat(top), most)), 0);
+    const shrink = f32x4.extract_lane(probability(f32x4.sub(f32x4.splat(top), most)), 0);
     let total = f32x4.splat(0);
     for (let x = s; x < end; x += 16) {
-      const p = exp2(f32x4.sub(v128.load(x), most));
+      const p = probability(f32x4.sub(v128.load(x), most));
       v128.store(x, p);
       total = f32x4.add(total, p);
     }

@@ -2,7 +2,7 @@
  * The backward pass of attention.ts: probabilities are made again from `lse`, and with delta = Σ dy · y of each query
  * ds = p · (dy vᵀ − delta), so that dq = ds k, dk = dsᵀ q and dv = pᵀ dy. A lane is a key.
  */
-import { exp2 } from "./math";
+import { probability } from "./math";
 import { loadTail, madd, sumLanes } from "./simd";
 import {
   addMask,
@@ -31,9 +31,9 @@ function probabilities(p: usize, ds: usize, lse: usize, delta: usize, rows: i32)
     const rowLse = v128.load32_splat(lse);
     const rowDelta = v128.load32_splat(delta);
     for (let c: usize = 0; c < 64; c += 16) {
-      const probability = exp2(f32x4.sub(v128.load(p + c), rowLse));
-      v128.store(p + c, probability);
-      v128.store(ds + c, f32x4.mul(probability, f32x4.sub(v128.load(ds + c), rowDelta)));
+      const y = probability(f32x4.sub(v128.load(p + c), rowLse));
+      v128.store(p + c, y);
+      v128.store(ds + c, f32x4.mul(y, f32x4.sub(v128.load(ds + c), rowDelta)));
     }
     p += 64;
     ds += 64;
