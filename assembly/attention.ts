@@ -1,21 +1,20 @@
 /**
  * Fused scaled-dot-product attention: y = softmax(scale · q kᵀ + mask) v, without ever keeping a [Tq, Tk] matrix.
  *
- * Work is cut into tiles of 16 lanes: forward, a lane is a query, so that the running maximum and sum of the softmax
- * are whole vectors; backward, a lane is a key, so that dk and dv grow in registers over the queries. Either way the
- * other side's rows are read element by element from where they lie, and every product has 2×16 accumulators: 8
- * vectors, which with the loads of a step fit V8's 15 registers. Probabilities are powers of two: q is scaled by
- * scale · log2 e, and `lse` holds log2 Σ 2^s of each query, or +∞ where a query sees no key (its output is 0).
+ * Work is cut into tiles of 8 lanes: forward, a lane is a query, so that the running maximum and sum of the softmax are
+ * whole vectors; backward, a lane is a key. Probabilities are powers of two: keys are scaled by scale · log2 e, and
+ * `lse` holds log2 Σ 2^s of each query, or +∞ where a query sees no key (its output is 0).
  *
  * q and k have rows of `d` elements, v of `e`; a row's elements are contiguous, every other stride is free and counts
  * elements. Query i sees the keys j ≤ i + offset; offset = tk hides none. A call does the items [begin, end), where an
  * item is one key-value head of one batch entry with the query heads that share it, in a workspace of its own.
  */
-import { exp2, log, log2e } from "./math";
+import { log, log2e, probability } from "./math";
 import { loadTail, madd, sumLanes } from "./simd";
 import {
   addMask,
   bytes,
+  clear,
   copyRows,
   dots,
   entry,
@@ -23,10 +22,13 @@ import {
   hideKeys,
   LANES,
   LOG2E,
+  packPanels,
   packTile,
+  panelBytes,
+  scaleRows,
   scattered,
   tileBytes,
-  transpose,
+  wide,
 } from "./attentionTiles";
 
 /** Keys per round of the online softmax. */
@@ -36,36 +38,37 @@ const FEW = 5;
 /** Below every score, and finite: no ∞ − ∞ in a row without visible keys. */
 const LOWEST: f32 = -3.4028234e38;
 
-/** top' = max(top, s), s = 2^(s − top'), sum = sum · 2^(top − top') + Σ s, and as much for the first `e` rows of yT. */
-function softmaxRound(s: usize, top: usize, sum: usize, yT: usize, rows: i32, e: i32): void {
-  const height = (<usize>rows) << 6;
+/** top' = max(top, s), s = 2^(s − top'), shrink = 2^(top − top'), sum = sum · shrink + Σ s */
+function softmaxRound(s: usize, top: usize, sum: usize, shrink: usize, rows: i32): void {
+  const end = s + ((<usize>rows) << 5);
   let m0 = v128.load(top);
   let m1 = v128.load(top, 16);
-  let m2 = v128.load(top, 32);
-  let m3 = v128.load(top, 48);
-  for (let y = s, end = s + height; y < end; y += 64) {
+  for (let y = s; y < end; y += 32) {
     m0 = f32x4.pmax(m0, v128.load(y));
     m1 = f32x4.pmax(m1, v128.load(y, 16));
-    m2 = f32x4.pmax(m2, v128.load(y, 32));
-    m3 = f32x4.pmax(m3, v128.load(y, 48));
   }
-  softmaxColumn(s, top, sum, yT, m0, height, e);
-  softmaxColumn(s + 16, top + 16, sum + 16, yT + 16, m1, height, e);
-  softmaxColumn(s + 32, top + 32, sum + 32, yT + 32, m2, height, e);
-  softmaxColumn(s + 48, top + 48, sum + 48, yT + 48, m3, height, e);
-}
-
-function softmaxColumn(s: usize, top: usize, sum: usize, yT: usize, most: v128, height: usize, e: i32): void {
-  const shrink = exp2(f32x4.sub(v128.load(top), most));
-  let total = f32x4.mul(v128.load(sum), shrink);
-  for (const end = s + height; s < end; s += 64) {
-    const p = exp2(f32x4.sub(v128.load(s), most));
-    v128.store(s, p);
-    total = f32x4.add(total, p);
+  const shrink0 = probability(f32x4.sub(v128.load(top), m0));
+  const shrink1 = probability(f32x4.sub(v128.load(top, 16), m1));
+  v128.store(shrink, shrink0);
+  v128.store(shrink, shrink1, 16);
+  v128.store(top, m0);
+  v128.store(top, m1, 16);
+  let sum0 = f32x4.mul(v128.load(sum), shrink0);
+  let sum1 = f32x4.mul(v128.load(sum, 16), shrink1);
+  for (; s < end; s += 64) {
+    const p0 = probability(f32x4.sub(v128.load(s), m0));
+    const p1 = probability(f32x4.sub(v128.load(s, 16), m1));
+    const p2 = probability(f32x4.sub(v128.load(s, 32), m0));
+    const p3 = probability(f32x4.sub(v128.load(s, 48), m1));
+    v128.store(s, p0);
+    v128.store(s, p1, 16);
+    v128.store(s, p2, 32);
+    v128.store(s, p3, 48);
+    sum0 = f32x4.add(f32x4.add(sum0, p0), p2);
+    sum1 = f32x4.add(f32x4.add(sum1, p1), p3);
   }
-  v128.store(top, most);
-  v128.store(sum, total);
-  for (const end = yT + ((<usize>e) << 6); yT < end; yT += 64) v128.store(yT, f32x4.mul(v128.load(yT), shrink));
+  v128.store(sum, sum0);
+  v128.store(sum, sum1, 16);
 }
 
 /** s[j] = Σ_c q[c] · k[j][c] for `n` keys, in fours; what s lacks of a last vector is −∞. */
@@ -160,7 +163,7 @@ function forwardRow(
   const s = sumY + tileBytes(e);
   store<v128>(scaledQ + bytes(d & ~3), f32x4.splat(0));
   copyRows(scaledQ, q, 1, d, 0, 0, scale * LOG2E);
-  memory.fill(sumY, 0, tileBytes(e));
+  clear(sumY, bytes(wide(e)));
   let top = LOWEST;
   let sum: f32 = 0;
   for (let j = 0; j < visible; j += KEYS) {
@@ -177,10 +180,10 @@ function forwardRow(
     for (let x = s; x < end; x += 16) most = f32x4.pmax(most, v128.load(x));
     most = f32x4.pmax(most, v128.shuffle<f32>(most, most, 2, 3, 0, 1));
     most = f32x4.pmax(most, v128.shuffle<f32>(most, most, 1, 0, 3, 2));
-    const shrink = f32x4.extract_lane(exp2(f32x4.sub(f32x4.splat(top), most)), 0);
+    const shrink = f32x4.extract_lane(probability(f32x4.sub(f32x4.splat(top), most)), 0);
     let total = f32x4.splat(0);
     for (let x = s; x < end; x += 16) {
-      const p = exp2(f32x4.sub(v128.load(x), most));
+      const p = probability(f32x4.sub(v128.load(x), most));
       v128.store(x, p);
       total = f32x4.add(total, p);
     }
@@ -208,44 +211,44 @@ function forwardTile(
   e: i32,
   yRow: usize,
   qRow: usize,
-  kRow: usize,
   vRow: usize,
   maskRow: usize,
   maskKey: usize,
   offset: i32,
-  scale: f32,
 ): void {
+  const width = wide(e);
   const qT = work;
-  const yT = qT + tileBytes(d);
-  const s = yT + tileBytes(e);
+  const sumY = qT + tileBytes(d);
+  const s = sumY + tileBytes(width);
   const top = s + tileBytes(KEYS);
-  const sum = top + 64;
-  packTile(qT, q, queries, d, qRow, scale * LOG2E);
-  memory.fill(yT, 0, tileBytes(e));
-  for (let c: usize = 0; c < 64; c += 16) {
-    v128.store(top + c, f32x4.splat(LOWEST));
-    v128.store(sum + c, f32x4.splat(0));
-  }
+  const sum = top + 32;
+  const shrink = sum + 32;
+  packTile(qT, q, queries, d, qRow, 1);
+  clear(sumY, tileBytes(width));
+  clear(sum, 32);
+  v128.store(top, f32x4.splat(LOWEST));
+  v128.store(top, f32x4.splat(LOWEST), 16);
   for (let j = 0; j < visible; j += KEYS) {
     const n = min(KEYS, visible - j);
-    dots(s, k, qT, n, d, kRow);
+    dots(s, k, qT, n, d);
     if (mask) {
       addMask(s, mask, n, queries, maskKey, maskRow);
       mask += maskKey * KEYS;
     }
     hideKeys(s, n, offset - j);
-    softmaxRound(s, top, sum, yT, n, j > 0 ? e : 0);
-    gather(yT, v, s, n, e, vRow);
-    k += kRow * KEYS;
+    softmaxRound(s, top, sum, shrink, n);
+    if (j > 0) scaleRows(sumY, sumY, LANES, width, bytes(width), bytes(width), shrink);
+    gather(sumY, s, v, max(0, min(n, offset - j + 4)), 0, n, width, vRow);
+    k += bytes(KEYS * d);
     v += vRow * KEYS;
   }
-  for (let c: usize = 0; c < 64; c += 16) {
+  for (let c: usize = 0; c < 32; c += 16) {
     const total = v128.load(sum + c);
     v128.store(top + c, lseOf(v128.load(top + c), total));
-    scaleColumn(yT + c, inverse(total), e);
+    v128.store(shrink + c, inverse(total));
   }
   copyRows(lse, top, 1, queries, 0, 0, 1);
-  transpose(y, yT, e, queries, yRow, 64, 1);
+  scaleRows(y, sumY, queries, e, yRow, bytes(width), shrink);
 }
 
 /** log2 Σ 2^s from the greatest score and the sum relative to it; +∞ where there was no key */
@@ -268,22 +271,15 @@ function isZero(x: v128): v128 {
   return f32x4.eq(x, f32x4.splat(0));
 }
 
-/** t[c][4] ·= by */
-// @ts-ignore: decorator
-@inline
-function scaleColumn(t: usize, by: v128, rows: i32): void {
-  for (const end = t + ((<usize>rows) << 6); t < end; t += 64) v128.store(t, f32x4.mul(v128.load(t), by));
-}
-
 // @ts-ignore: decorator
 @inline
 function tileWorkspace(d: i32, e: i32): usize {
-  return tileBytes(d) + tileBytes(e) + tileBytes(KEYS) + 128;
+  return tileBytes(d) + tileBytes(wide(e)) + tileBytes(KEYS) + 96;
 }
 
 /** Bytes of workspace for `attention`. */
 export function attentionWorkspace(tk: i32, d: i32, e: i32): i32 {
-  return <i32>(tileWorkspace(d, e) + bytes(tk * (d + e)));
+  return <i32>(tileWorkspace(d, e) + panelBytes(tk, d) + bytes(tk * wide(e)));
 }
 
 /** y = softmax(scale · q kᵀ + mask) v and lse[b][h][i] = log2 Σ_j 2^s, s = log2 e · (scale · q kᵀ + mask) */
@@ -323,35 +319,31 @@ export function attention(
   scale: f32,
 ): void {
   const group = heads / kvHeads;
-  const kCopy = work + tileWorkspace(d, e);
-  const vCopy = kCopy + bytes(tk * d);
-  const many = group * tq >= 64;
+  const few = tq < FEW;
+  const panels = work + tileWorkspace(d, e);
+  const vCopy = panels + panelBytes(tk, d);
+  const copies = wide(e) != e || (group * tq >= 64 && scattered(tk, e, vRow));
   for (let item = begin; item < end; item++) {
     const b = item / kvHeads;
     const kvHead = item % kvHeads;
-    let ki = entry(k, b, kBatch, kvHead, kHead);
+    const ki = entry(k, b, kBatch, kvHead, kHead);
     let vi = entry(v, b, vBatch, kvHead, vHead);
-    let kStep = bytes(kRow);
     let vStep = bytes(vRow);
-    if (many && scattered(tk, d, kRow)) {
-      copyRows(kCopy, ki, tk, d, bytes(d), kStep, 1);
-      ki = kCopy;
-      kStep = bytes(d);
-    }
-    if (many && scattered(tk, e, vRow)) {
-      copyRows(vCopy, vi, tk, e, bytes(e), vStep, 1);
+    if (!few) packPanels(panels, ki, tk, d, bytes(kRow), scale * LOG2E);
+    if (!few && copies) {
+      copyRows(vCopy, vi, tk, e, bytes(wide(e)), vStep, 1);
       vi = vCopy;
-      vStep = bytes(e);
+      vStep = bytes(wide(e));
     }
     for (let h = kvHead * group; h < (kvHead + 1) * group; h++) {
-      for (let i = 0; i < tq; i += tq < FEW ? 1 : LANES) {
+      for (let i = 0; i < tq; i += few ? 1 : LANES) {
         const yi = entry(y, b, yBatch, h, yHead) + bytes(i) * yRow;
         const qi = entry(q, b, qBatch, h, qHead) + bytes(i) * qRow;
         const lsei = entry(lse, b, heads * tq, h, tq) + bytes(i);
         const maski = mask ? entry(mask, b, maskBatch, h, maskHead) + bytes(i) * maskRow : 0;
-        if (tq < FEW) {
+        if (few) {
           const visible = min(tk, i + offset + 1);
-          forwardRow(yi, lsei, qi, ki, vi, maski, work, visible, d, e, kStep, vStep, bytes(maskKey), scale);
+          forwardRow(yi, lsei, qi, ki, vi, maski, work, visible, d, e, bytes(kRow), vStep, bytes(maskKey), scale);
         } else {
           const queries = min(LANES, tq - i);
           const visible = min(tk, i + queries + offset);
@@ -359,7 +351,7 @@ export function attention(
             yi,
             lsei,
             qi,
-            ki,
+            panels,
             vi,
             maski,
             work,
@@ -369,12 +361,10 @@ export function attention(
             e,
             bytes(yRow),
             bytes(qRow),
-            kStep,
             vStep,
             bytes(maskRow),
             bytes(maskKey),
             i + offset,
-            scale,
           );
         }
       }

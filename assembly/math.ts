@@ -65,6 +65,36 @@ export function exp2(x: v128): v128 {
   return f32x4.mul(f32x4.div(f32x4.add(h, r), f32x4.sub(h, r)), i32x4.shl(rounded, 23));
 }
 
+const PROBABILITY: usize = memory.data<f32>([
+  -64, // 0: the least argument; 2ⁿ is 0 there
+  12582976, // 1: 1.5·2²³ + 64
+  9.22337204e18, // 2: 2⁶³ times the coefficients of 2^r, minimax over ±½ and exact at 0 (relative error 9e-8)
+  6.39315269e18, // 3
+  2.21566079e18, // 4
+  5.11964809e17, // 5
+  8.92039625e16, // 6
+  1.22345515e16, // 7
+]);
+
+/**
+ * 2^x for x ≤ 60, but 0 below 2⁻⁶³: so little beside the 1 of a softmax is nothing, while its products with gradients
+ * would be denormal and take a hundred cycles each (three quarters of the backward pass where attention is sharp).
+ * The shift makes 2ⁿ⁻⁶³, the polynomial 2⁶³ times the rest.
+ */
+// @ts-ignore: decorator
+@inline
+export function probability(x: v128): v128 {
+  x = f32x4.pmax(x, at(PROBABILITY, 0));
+  const rounded = f32x4.add(x, at(PROBABILITY, 1));
+  const r = f32x4.sub(x, f32x4.sub(rounded, at(PROBABILITY, 1)));
+  let p = madd(at(PROBABILITY, 7), r, at(PROBABILITY, 6));
+  p = madd(p, r, at(PROBABILITY, 5));
+  p = madd(p, r, at(PROBABILITY, 4));
+  p = madd(p, r, at(PROBABILITY, 3));
+  p = madd(p, r, at(PROBABILITY, 2));
+  return f32x4.mul(p, i32x4.shl(rounded, 23));
+}
+
 /** log₂ e */
 // @ts-ignore: decorator
 @inline

@@ -192,6 +192,25 @@ describe("scaledDotProductAttention", () => {
       for (const x of [q, k, v]) expect(x.grad?.data().every(Number.isFinite)).toBe(true);
     }));
 
+  test("a probability below 2⁻⁶³ is 0, and its products are not denormal", () =>
+    scope(() => {
+      const key = [0, -50, -70, -120];
+      const q = tensor([[[[Math.LN2, 0, 0, 0]]]], { requiresGrad: true });
+      const k = tensor([[key.map((bits) => [bits, 0, 0, 0])]], { requiresGrad: true });
+      const v = tensor(new Float32Array(16).fill(1), { shape: [1, 1, 4, 4], requiresGrad: true });
+      for (const Tq of [1, 6]) {
+        const y = F.scaledDotProductAttention(F.expand(q, [1, 1, Tq, 4]), k, v, { scale: 1 });
+        y.backward(tensor(new Float32Array(Tq * 4).fill(2 ** -30), { shape: [1, 1, Tq, 4] }));
+        const dv = F.narrow(v.grad as Tensor, 3, 0, 1).data();
+        expectClose(
+          [...dv].map((value) => value * 2 ** 30),
+          [Tq, Tq * 2 ** -50, 0, 0],
+          { absolute: 0, relative: 1e-5 },
+        );
+        v.grad = null;
+      }
+    }));
+
   test("NaN reaches the queries that see it, and no others", () =>
     scope(() => {
       const [q, k, v] = heads(1, 1, 1, 8, 8, 4).map((shape, i) => randomTensor(shape, i));
