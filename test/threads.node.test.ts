@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { afterEach, describe, expect, inject, test, vi } from "vitest";
 
 import { Slot } from "../src/wasm/job.js";
+import type { WorkerReport } from "../src/wasm/poolWorker.js";
 import type { PoolWorker, Workers } from "../src/wasm/workers.js";
 
 type Library = typeof import("../src/index.js");
@@ -21,9 +22,30 @@ afterEach(() => {
 });
 
 /** The workers of the next library are made by `change` from how they are really started. */
-async function changeWorkers(change: (start: Workers["start"]) => Workers["start"]): Promise<void> {
+async function changeWorkers(
+  change: (start: Workers["start"]) => Workers["start"],
+  members: Partial<Workers> = {},
+): Promise<void> {
   const { workers } = await vi.importActual<{ workers: Workers }>("../src/wasm/workers.node.js");
-  vi.doMock("#workers", () => ({ workers: { ...workers, start: change(workers.start) } }));
+  vi.doMock("#workers", () => ({ workers: { ...workers, start: change(workers.start), ...members } }));
+}
+
+/** The workers of the next library, and when the first of them takes part. */
+async function watchWorkers(): Promise<{ crew: PoolWorker[]; ready: Promise<void> }> {
+  const crew: PoolWorker[] = [];
+  let tell = () => {};
+  const ready = new Promise<void>((resolve) => {
+    tell = resolve;
+  });
+  await changeWorkers((start) => (data, report, lost) => {
+    const heard = (said: WorkerReport) => {
+      report(said);
+      tell();
+    };
+    crew.push(start(data, heard, lost));
+    return crew[crew.length - 1];
+  });
+  return { crew, ready };
 }
 
 /** The module of the baseline kernels, as a user who gives it would have it. */
@@ -134,13 +156,10 @@ describe("threads", () => {
   });
 
   test("a worker that died is an error once; the next operations run on one thread", async () => {
-    const crew: PoolWorker[] = [];
-    await changeWorkers((start) => (...args) => {
-      crew.push(start(...args));
-      return crew[crew.length - 1];
-    });
+    const { crew, ready } = await watchWorkers();
     const { init, shutdown, tensor, F, runtimeInfo, WorkerLostError } = await freshLibrary();
     await init({ threads: 2 });
+    await ready;
     const x = tensor(new Float32Array(100).fill(2));
     await crew[0].terminate();
     await vi.waitFor(() => expect(() => F.relu(x)).toThrow(WorkerLostError));
@@ -167,8 +186,10 @@ describe("threads", () => {
   });
 
   test("a kernel that traps in a worker is an error that says so", async () => {
+    const { ready } = await watchWorkers();
     const { init, shutdown } = await freshLibrary();
     await init({ threads: 2 });
+    await ready;
     const { kernels } = await import("../src/wasm/kernels.js");
     const { allocate, offsetBy, nullPtr } = await import("../src/wasm/memory.js");
     const ptr = allocate(64 * 1024);
@@ -191,11 +212,38 @@ describe("threads", () => {
     await shutdown();
   });
 
-  test("a worker whose kernels are wrong is not given work", async () => {
-    await changeWorkers(() => (_, report) => {
-      queueMicrotask(() => report({ ready: false, error: "exp must give 1, got 2" }));
+  test.each<[string, (report: (report: WorkerReport) => void, lost: (why: string) => void) => void, RegExp]>([
+    [
+      "whose kernels are wrong",
+      (report) => report({ ready: false, error: "exp must give 1, got 2" }),
+      /exp must give 1/,
+    ],
+    ["that ends before it is ready", (_, lost) => lost("it ended with code 1"), /it ended with code 1/],
+  ])("a worker %s leaves one thread and the reason, and no operation fails", async (_, fail, reason) => {
+    let failLater = () => {};
+    await changeWorkers(() => (_, report, lost) => {
+      failLater = () => fail(report, lost);
       return { terminate: () => undefined };
     });
+    const { init, shutdown, tensor, F, runtimeInfo } = await freshLibrary();
+    expect(await init({ threads: 2 })).toMatchObject({ threads: 2 });
+    const x = tensor(new Float32Array(100).fill(2));
+    expect(F.relu(x).data()).toEqual(x.data());
+    failLater();
+    expect(F.relu(x).data()).toEqual(x.data());
+    await vi.waitFor(() => expect(runtimeInfo()).toMatchObject({ threads: 1, reason: expect.stringMatching(reason) }));
+    expect(F.relu(x).data()).toEqual(x.data());
+    await shutdown();
+  });
+
+  test("where only an event tells that workers may not start, init waits for it", async () => {
+    await changeWorkers(
+      () => (_, report) => {
+        setTimeout(() => report({ ready: false, error: "exp must give 1, got 2" }), 10);
+        return { terminate: () => undefined };
+      },
+      { refusedAtOnce: false },
+    );
     const { init, shutdown } = await freshLibrary();
     expect(await init({ threads: 2 })).toMatchObject({ threads: 1, reason: expect.stringMatching(/exp must give 1/) });
     await shutdown();

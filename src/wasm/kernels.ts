@@ -1,6 +1,7 @@
 /** Loads the variant of the kernels that the engine can run and holds the one instance. */
-import { instantiate } from "@assemblyscript/loader";
+
 import { relaxedSimd, simd } from "wasm-feature-detect";
+import { inflate } from "#inflate";
 import { UnsupportedError } from "../errors.js";
 import type { Kernels } from "./kernels.gen.js";
 import { attachMemory, createMemory, detachMemory, scratchMemory, toAddress } from "./memory.js";
@@ -80,7 +81,7 @@ async function start(
   if (maximumMiB < Math.floor(maximumMemoryMiB)) {
     reasons.push(`the engine refuses ${maximumMemoryMiB} MiB of memory, the most is ${maximumMiB} MiB`);
   }
-  const { exports } = await instantiate<Kernels>(module, { env: { memory } });
+  const exports = (await WebAssembly.instantiate(module, { env: { memory } })).exports as Kernels;
   attachMemory(memory, exports.heapBase() as unknown as number, maximumMiB);
   const scratch = scratchMemory.allocate(SELF_TEST_BYTES);
   const wrong = selfTest(exports, memory, toAddress(scratch));
@@ -148,9 +149,7 @@ async function chooseVariant(option: SimdOption): Promise<Variant> {
 /** Each variant is a module of its own, so that only the one that runs is downloaded. */
 async function inlined(variant: Variant): Promise<Uint8Array<ArrayBuffer>> {
   const { gzipped } = variant === "simd" ? await import("./simd.gen.js") : await import("./relaxed-simd.gen.js");
-  const bytes = Uint8Array.from(atob(gzipped), (c) => c.charCodeAt(0));
-  const inflated = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(inflated).arrayBuffer());
+  return inflate(gzipped);
 }
 
 async function bytesOf(source: URL | Response | BufferSource): Promise<Uint8Array<ArrayBuffer>> {

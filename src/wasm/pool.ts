@@ -35,7 +35,11 @@ export class Pool {
     this.maySleep = maySleep(this.job.ints);
   }
 
-  /** Starts `threads` − 1 workers. Errors: one that cannot start, or that computes wrong numbers. */
+  /**
+   * Starts `threads` − 1 workers. Where one that may not start is an error at once, nobody waits for them: a job needs no
+   * worker, those that come later find the next one, and one that then fails to start ends the pool. Elsewhere the
+   * errors are also that one computes wrong numbers or does not start in time.
+   */
   static async start(
     threads: number,
     module: WebAssembly.Module,
@@ -51,7 +55,8 @@ export class Pool {
     );
     try {
       const starts = Array.from({ length: threads - 1 }, (_, i) => pool.startWorker(i + 1, module, memory));
-      await Promise.all(starts);
+      if (workers.refusedAtOnce) for (const start of starts) start.catch((error) => pool.endUnstarted(error));
+      else await inTime(Promise.all(starts));
     } catch (error) {
       await pool.end();
       throw error;
@@ -59,28 +64,31 @@ export class Pool {
     return pool;
   }
 
-  private async startWorker(thread: number, module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<void> {
-    const scratch = scratchMemory.allocate(SELF_TEST_BYTES);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        const late = () => reject(new Error(`it did not start within ${START_MILLISECONDS / 1000} seconds`));
-        const timer = setTimeout(late, START_MILLISECONDS);
-        const settle = (error?: string) => {
-          clearTimeout(timer);
-          if (error === undefined) resolve();
-          else reject(new Error(error));
-        };
-        const report = (report: WorkerReport) => settle(report.ready ? undefined : report.error);
-        const lost = (why: string) => {
+  /** Resolves when the worker takes part in jobs. */
+  private startWorker(thread: number, module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<unknown> {
+    // Never released: the worker writes there whenever it comes to it.
+    const scratch = toAddress(scratchMemory.allocate(SELF_TEST_BYTES));
+    const start = { module, memory, job: this.job.memory, names: this.names, thread, scratch };
+    let report: (report: WorkerReport) => void = () => {};
+    let lose: (why: string) => void = () => {};
+    const ready = new Promise<void>((resolve, reject) => {
+      report = (report) => {
+        if (!report.ready) return reject(new Error(report.error));
+        lose = (why) => {
           this.lost ??= why;
-          settle(why);
         };
-        const start = { module, memory, job: this.job.memory, names: this.names, thread, scratch: toAddress(scratch) };
-        this.crew.push(workers.start(start, report, lost));
-      });
-    } finally {
-      scratchMemory.release(scratch, SELF_TEST_BYTES);
-    }
+        resolve();
+      };
+      lose = (why) => reject(new Error(why));
+    });
+    this.crew.push(workers.start(start, report, (why) => lose(why)));
+    return ready;
+  }
+
+  private endUnstarted(error: Error): void {
+    if (this.crew.length === 0) return;
+    void this.end();
+    this.ended(`workers must start, got ${error.message}`);
   }
 
   /** Terminates the workers. */
@@ -169,6 +177,15 @@ export class Pool {
     for (const ptr of this.scratch.splice(0)) scratchMemory.release(ptr, this.scratchBytes);
     this.scratchBytes = 0;
   }
+}
+
+function inTime(starts: Promise<unknown>): Promise<unknown> {
+  let timer: ReturnType<typeof setTimeout>;
+  const late = new Promise((_, reject) => {
+    const error = new Error(`one did not start within ${START_MILLISECONDS / 1000} seconds`);
+    timer = setTimeout(() => reject(error), START_MILLISECONDS);
+  });
+  return Promise.race([starts, late]).finally(() => clearTimeout(timer));
 }
 
 /** The main thread of a browser must not sleep. */

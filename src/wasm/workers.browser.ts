@@ -7,6 +7,7 @@ onmessage = ({ data }) => pool.serve(data, (report) => postMessage(report));`;
 
 export const workers: Workers = {
   cores: () => globalThis.navigator?.hardwareConcurrency ?? 1,
+  refusedAtOnce: false, // a content-security policy is heard of by an event
   start(data, report, lost): PoolWorker {
     // A Blob needs no file that a bundler, or a page on another origin than the library's, would have to find.
     const url = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));

@@ -5,6 +5,7 @@ import type { Workers } from "./workers.js";
 
 export const workers: Workers = {
   cores: availableParallelism,
+  refusedAtOnce: true,
   start(data, report, lost) {
     const program = `const { parentPort, workerData } = require("node:worker_threads");
 ${source}

@@ -12,6 +12,8 @@ export interface PoolWorker {
 export interface Workers {
   /** Cores that this process may use. */
   cores(): number;
+  /** Whether `start` throws where workers may not start; they start while the caller computes. Else `lost` says so later. */
+  refusedAtOnce: boolean;
   /** Starts a worker; `report` gets its message, `lost` why it ended by itself. Errors: what the engine throws. */
   start(data: WorkerStart, report: (report: WorkerReport) => void, lost: (why: string) => void): PoolWorker;
 }
