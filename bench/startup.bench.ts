@@ -16,8 +16,10 @@ interface Entry {
   library: string;
   /** Statements from the import to the first result, run in `folder`. */
   program: string;
-  /** What a page imports. */
+  /** What a page imports: all there is. */
   download: string;
+  /** A page that trains a small network, of which a bundler keeps what it needs. */
+  training?: string;
   /** The WebAssembly module that comes with it, if it lies beside the JavaScript. */
   wasm?: string;
   folder: string;
@@ -31,6 +33,10 @@ const entries: Entry[] = [
     program: `const { init, F, tensor } = await import("./dist/node/index.js"); await init({ threads: 1 });
       F.add(tensor([1]), tensor([2])).item();`,
     download: 'export * from "./dist/browser/index.js";',
+    training: `import { F, init, nn, optim, randn, scope } from "./dist/modules/index.js"; await init();
+      const model = new nn.Sequential(new nn.Linear(2, 32), new nn.Tanh(), new nn.Linear(32, 1));
+      const optimizer = new optim.AdamW(model.parameters());
+      scope(() => { F.mseLoss(model.forward(randn([64, 2])), randn([64, 1])).backward(); optimizer.step(); });`,
     folder: ".",
   },
   {
@@ -87,9 +93,9 @@ function startOnce({ program, folder }: Entry, env: NodeJS.ProcessEnv): number |
 const gzipped = (bytes: Uint8Array) => gzipSync(bytes, { level: 9 }).length;
 
 /** Bytes of what a browser fetches; of wasmgrad's two inlined variants, the one with relaxed SIMD. */
-async function downloadBytes({ download, wasm, folder }: Entry): Promise<number> {
+async function downloadBytes(page: string, { wasm, folder }: Entry): Promise<number> {
   const { outputFiles } = await build({
-    stdin: { contents: download, resolveDir: folder },
+    stdin: { contents: page, resolveDir: folder },
     bundle: true,
     splitting: true,
     minify: true,
@@ -126,12 +132,21 @@ for (const [i, entry] of present.entries()) {
   const seconds = times[i].length > 0 ? median(times[i]) / 1000 : undefined;
   const first = seconds === undefined ? { why: "does not start in Node" } : { seconds };
   results.push({ ...common, row: "import, init and first operation, fresh process", ...first });
-  const kib = await downloadBytes(entry).then(
+  const kib = await downloadBytes(entry.download, entry).then(
     (bytes) => bytes / 1024,
     () => null,
   );
   const size = kib === null ? { why: "cannot be bundled" } : { rate: { value: kib, unit: "KiB" as const } };
   results.push({ ...common, row: "download, gzip", ...size });
+  if (entry.training) {
+    const value = (await downloadBytes(entry.training, entry)) / 1024;
+    results.push({
+      ...common,
+      row: "download of a page that trains a small network, gzip",
+      rate: { value, unit: "KiB" },
+    });
+    console.log(`${library}, a page that trains a small network: ${value.toFixed(0)} KiB`);
+  }
   lines.push([library, seconds === undefined ? "–" : (1000 * seconds).toFixed(1), kib?.toFixed(0) ?? "–"]);
 }
 console.log(table(lines));

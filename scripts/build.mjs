@@ -1,9 +1,10 @@
 /**
- * The build: asc (every variant) → typed bindings → inlined variants → declarations → bundles.
+ * The build: asc (every variant) → typed bindings → inlined variants → declarations → bundles, and modules for bundlers.
  * `node scripts/build.mjs wasm` stops after the inlined variants, which is all that tests and type checks need.
  */
 import { spawnSync } from "node:child_process";
-import { chmod, copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, relative, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import asc from "assemblyscript/asc";
 import { build as bundle } from "esbuild";
@@ -62,10 +63,24 @@ function declarations() {
   if (status !== 0) throw new Error("tsc: declarations failed");
 }
 
-const shared = { bundle: true, format: "esm", splitting: true, target: "es2022", minify: true, legalComments: "none" };
+const shared = {
+  bundle: true,
+  format: "esm",
+  splitting: true,
+  target: "es2022",
+  minifyWhitespace: true,
+  minifySyntax: true,
+  legalComments: "none",
+};
 
 async function bundles() {
-  const published = { ...shared, entryPoints: { index: "src/index.ts" }, sourcemap: true };
+  const published = {
+    ...shared,
+    minifyIdentifiers: true,
+    plugins: [namedClasses],
+    entryPoints: { index: "src/index.ts" },
+    sourcemap: true,
+  };
   await Promise.all([
     bundle({ ...published, outdir: "dist/node", platform: "node" }),
     bundle({ ...published, outdir: "dist/browser", platform: "browser" }),
@@ -76,10 +91,48 @@ async function bundles() {
       platform: "node",
       banner,
     }),
+    modules(),
   ]);
   await chmod("dist/cli/wasmgrad.js", 0o755);
   await mkdir("dist/wasm", { recursive: true });
   for (const variant of variants) await copyFile(`build/${variant}.wasm`, `dist/wasm/${variant}.wasm`);
+}
+
+/** Layers print their names, which minifying would take. */
+const namedClasses = {
+  name: "named-classes",
+  setup(build) {
+    build.onLoad({ filter: /src[/\\](nn|models|lora|quant)[/\\][^.]*\.ts$/ }, async ({ path }) => {
+      const contents = (await readFile(path, "utf8")).replaceAll(
+        /^(?:export )?class (\w+)[^{]*\{/gm,
+        (head, name) => `${head} static { Object.defineProperty(this, "name", { value: "${name}" }); }`,
+      );
+      return { contents, loader: "ts" };
+    });
+  },
+};
+
+/** The browser's side of the package's own imports. */
+const browserModules = { "#files": "io/files", "#inflate": "wasm/inflate", "#workers": "wasm/workers" };
+
+/** One file for each of the source: a bundler leaves out what a page does not use, which it cannot from a bundle. */
+async function modules() {
+  const sources = await readdir("src", { recursive: true });
+  const isWanted = (file) => /\.ts$/.test(file) && !/\.d\.ts$|\.node\.ts$|^cli\b/.test(file);
+  const { outputFiles } = await bundle({
+    entryPoints: sources.filter(isWanted).map((file) => `src/${file}`),
+    outdir: "dist/modules",
+    outbase: "src",
+    format: "esm",
+    target: "es2022",
+    write: false,
+  });
+  for (const { path, text } of outputFiles) {
+    const up = relative(dirname(path), resolve("dist/modules")).replaceAll("\\", "/") || ".";
+    const code = text.replaceAll(/"(#\w+)"/g, (_, name) => `"${up}/${browserModules[name]}.browser.js"`);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, code);
+  }
 }
 
 // CommonJS dependencies of the command line (commander, cli-progress) require Node's own modules.

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -118,7 +117,7 @@ function handleAccess(handle: FileHandle, size: number, name: string): RandomAcc
 const unfinished = new Set<string>();
 
 function temporaryBeside(path: string): string {
-  const temporary = join(dirname(path), `.${randomUUID()}.tmp`);
+  const temporary = join(dirname(path), `.${crypto.randomUUID()}.tmp`);
   // made at once: an open still under way would make it after the process has removed it
   closeSync(openSync(temporary, "wx"));
   if (unfinished.size === 0) process.once("exit", removeUnfinished);
