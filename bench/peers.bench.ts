@@ -16,12 +16,16 @@ const ROUNDS = 7;
 const SLICE_MILLISECONDS = 60;
 /** A call longer than this is timed in one round only. */
 const SLOW_SECONDS = 1;
+/** A call that would take longer than this, by the operations of an earlier one, is left out. */
+const PATIENCE_SECONDS = 5;
 
 type About = Record<string, string | number>;
 
 /** A library in a process of its own, which answers one line to each line. */
 class Peer {
   private readonly lines: AsyncIterator<string>;
+  /** Seconds of an operation in the last row that counts them. */
+  pace = 0;
 
   private constructor(
     private readonly child: ChildProcess,
@@ -121,8 +125,11 @@ async function measure(row: Row, peers: readonly Peer[]): Promise<Timing[]> {
   for (const peer of peers) {
     const timing: Timing = { peer };
     timings.push(timing);
-    const answer = peer.about.why ? { why: String(peer.about.why) } : await peer.ask({ do: "prepare", spec: row.spec });
+    const expected = peer.pace * (row.flops ?? 0);
+    const why = peer.about.why ?? (expected > PATIENCE_SECONDS ? `would take ${expected.toFixed(0)} s a call` : "");
+    const answer = why ? { why: String(why) } : await peer.ask({ do: "prepare", spec: row.spec });
     if ("values" in answer) {
+      if (row.flops) peer.pace = answer.once / row.flops;
       reference ??= answer.values;
       const why = difference(row, answer.values, reference);
       if (why) timing.why = why;
