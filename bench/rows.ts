@@ -1,5 +1,5 @@
 /** What wasmgrad and its peers are timed on: every row is one case, the same numbers for all. */
-import { type GptSpec, gptSpec, type MlpSpec, mlpSpec } from "./models.js";
+import { type GptSpec, gptSpec, type MlpSpec, mlpSpec, type ParameterSpec } from "./models.js";
 
 /** a·b, `batch` times; the layout says whether a, then b, lies in memory as it is (N) or transposed (T). */
 export interface MatmulSpec {
@@ -67,10 +67,18 @@ function map(kind: MapSpec["kind"], label: string, cols: number): Row {
   return { name: `${label} 512 × ${cols}`, spec: { kind, rows: 512, cols } };
 }
 
+/** Three products, forward and backward, of every weight with as many rows; attention's own are left out. */
+function stepFlops({ parameters }: MlpSpec | GptSpec, rows: number): number {
+  const isProduct = ([name, shape]: ParameterSpec) => shape.length === 2 && !/token|position/.test(name);
+  const weights = parameters.filter(isProduct).reduce((sum, [, [outputs, inputs]]) => sum + outputs * inputs, 0);
+  return 6 * rows * weights;
+}
+
 /** `model` is the directory of stories260k, if there is one. */
 export function rows(model: string | null): Row[] {
   const attention = { kind: "attention", B: 8, H: 4, T: 256, D: 32 } as const;
   const { B, H, T, D } = attention;
+  const [mlp, gpt] = [mlpSpec(), gptSpec()];
   const all: Row[] = [
     ...[256, 512, 1024].flatMap((n) => layouts.map((layout) => matmul(n, n, n, layout))),
     ...[768, 3072].flatMap((n) => layouts.map((layout) => matmul(512, 768, n, layout))),
@@ -91,8 +99,8 @@ export function rows(model: string | null): Row[] {
     },
     { name: "Adam, 10 M parameters", spec: { kind: "adam", n: 10_000_000 } },
     { name: "dispatch: a + b of one element", spec: { kind: "dispatch" } },
-    { name: "training step: MLP 784-512-512-10, batch 64", spec: mlpSpec() },
-    { name: "training step: GPT, 4 layers, d 128, 8 × 64", spec: gptSpec() },
+    { name: "training step: MLP 784-512-512-10, batch 64", spec: mlp, flops: stepFlops(mlp, mlp.batch) },
+    { name: "training step: GPT, 4 layers, d 128, 8 × 64", spec: gpt, flops: stepFlops(gpt, gpt.B * gpt.T) },
   ];
   if (model) {
     const spec: LoraSpec = { kind: "lora", model, B: 8, T: 128, vocabulary: 512 };
