@@ -393,9 +393,10 @@ export function parallelKernels(kernels: Kernels, pool: Pool): Kernels {
   const parallel: Record<string, unknown> = { ...kernels };
   for (const [name, split] of Object.entries(table as unknown as Record<string, AnySplit>)) {
     const call = kernels[name as Name] as Kernel;
-    const planned = plan(name as Name, split, kernels);
     const id = kernelNames.indexOf(name as Name);
+    let planned: Plan | undefined; // by the first call: all of them take init 3 ms (bench/startup)
     parallel[name] = (...args: number[]) => {
+      planned ??= plan(name as Name, split, kernels);
       if (planned.cost(args) < grain.least) return call(...args);
       const chunks = planned.chunks(args, pool.threads, grain.chunk);
       return chunks ? pool.run(id, args, chunks, planned.scratchBytes(args)) : call(...args);
