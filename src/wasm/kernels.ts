@@ -76,6 +76,7 @@ async function start(
   reasons: string[],
 ): Promise<Loaded> {
   const shared = threads === 1 ? undefined : shareable(code, reasons);
+  const loading = shared && import("./threads.js"); // while the engine compiles
   const module = code instanceof WebAssembly.Module ? code : await WebAssembly.compile(shared ?? code);
   const { memory, maximumMiB } = createMemory(maximumMemoryMiB, shared !== undefined);
   if (maximumMiB < Math.floor(maximumMemoryMiB)) {
@@ -90,8 +91,8 @@ async function start(
   if (wrong) throw new WrongKernels(`init: the ${variant} kernels must compute right numbers on this engine: ${wrong}`);
   kernels = exports;
   const alone = { variant, threads: 1, sharedMemory: shared !== undefined, reasons } as const;
-  if (!shared) return alone;
-  const { startThreads } = await import("./threads.js");
+  if (!loading) return alone;
+  const { startThreads } = await loading;
   const started = await startThreads({ threads, module, memory, kernels: exports, reasons }, (reason) => {
     kernels = exports;
     threadsLost(reason);

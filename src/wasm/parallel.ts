@@ -393,13 +393,12 @@ export function parallelKernels(kernels: Kernels, pool: Pool): Kernels {
   const parallel: Record<string, unknown> = { ...kernels };
   for (const [name, split] of Object.entries(table as unknown as Record<string, AnySplit>)) {
     const call = kernels[name as Name] as Kernel;
-    const id = kernelNames.indexOf(name as Name);
     let planned: Plan | undefined; // by the first call: all of them take init 3 ms (bench/startup)
     parallel[name] = (...args: number[]) => {
       planned ??= plan(name as Name, split, kernels);
       if (planned.cost(args) < grain.least) return call(...args);
       const chunks = planned.chunks(args, pool.threads, grain.chunk);
-      return chunks ? pool.run(id, args, chunks, planned.scratchBytes(args)) : call(...args);
+      return chunks ? pool.run(planned.kernel, args, chunks, planned.scratchBytes(args)) : call(...args);
     };
   }
   return parallel as Kernels;
@@ -407,6 +406,8 @@ export function parallelKernels(kernels: Kernels, pool: Pool): Kernels {
 
 /** A row of the table with names resolved to the places of arguments. */
 interface Plan {
+  /** Its place in `kernelNames`. */
+  kernel: number;
   cost(args: readonly number[]): number;
   chunks(args: readonly number[], threads: number, grain: number): Chunks | undefined;
   scratchBytes(args: readonly number[]): number;
@@ -472,6 +473,7 @@ function plan(name: Name, split: AnySplit, kernels: Kernels): Plan {
   };
 
   return {
+    kernel: kernelNames.indexOf(name),
     cost,
     scratchBytes: (args) => split.scratch?.bytes(kernels, (count) => args[place(count)]) ?? 0,
     chunks(args, threads, grain) {
