@@ -50,8 +50,8 @@ async function watchWorkers(): Promise<{ crew: PoolWorker[]; ready: Promise<void
 
 /** The module of the baseline kernels, as a user who gives it would have it. */
 async function baselineBytes(): Promise<Uint8Array<ArrayBuffer>> {
-  const { gzipped } = await import("../src/wasm/simd.gen.js");
-  const stream = new Blob([Buffer.from(gzipped, "base64")]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const { inlined } = await import("../src/wasm/simd.gen.js");
+  const stream = new Blob([Buffer.from(inlined, "base64")]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 

@@ -1,6 +1,6 @@
 /** The bytes of an inlined variant, where `#inflate` (package.json) finds no `node:zlib`. */
-export async function inflate(gzipped: string): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = Uint8Array.from(atob(gzipped), (c) => c.charCodeAt(0));
+export async function inflate(inlined: string): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = Uint8Array.from(atob(inlined), (c) => c.charCodeAt(0));
   const inflated = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(inflated).arrayBuffer());
 }

@@ -53,10 +53,10 @@ export async function loadKernels(options: LoadOptions): Promise<Loaded> {
   if (wasm) return start(await bytesOf(wasm), options, []);
   const variant = await chooseVariant(options.simd);
   try {
-    return await start(await inlined(variant), options, []);
+    return await start(await load(variant), options, []);
   } catch (error) {
     if (!(error instanceof WrongKernels) || variant === "simd" || options.simd === "relaxed") throw error;
-    return start(await inlined("simd"), options, [`relaxed SIMD is not used: ${error.message}`]);
+    return start(await load("simd"), options, [`relaxed SIMD is not used: ${error.message}`]);
   }
 }
 
@@ -148,9 +148,9 @@ async function chooseVariant(option: SimdOption): Promise<Variant> {
 }
 
 /** Each variant is a module of its own, so that only the one that runs is downloaded. */
-async function inlined(variant: Variant): Promise<Uint8Array<ArrayBuffer>> {
-  const { gzipped } = variant === "simd" ? await import("./simd.gen.js") : await import("./relaxed-simd.gen.js");
-  return inflate(gzipped);
+async function load(variant: Variant): Promise<Uint8Array<ArrayBuffer>> {
+  const { inlined } = variant === "simd" ? await import("./simd.gen.js") : await import("./relaxed-simd.gen.js");
+  return inflate(inlined);
 }
 
 async function bytesOf(source: URL | Response | BufferSource): Promise<Uint8Array<ArrayBuffer>> {
