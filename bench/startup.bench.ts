@@ -4,8 +4,10 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { build as bundleByVite } from "vite";
 import { median, table } from "./harness.js";
 import { onnxModel } from "./onnx.js";
 import { type Result, runtime, writeSuite } from "./results.js";
@@ -16,8 +18,10 @@ interface Entry {
   library: string;
   /** Statements from the import to the first result, run in `folder`. */
   program: string;
+  /** Where it is not 1. */
+  threads?: number;
   /** What a page imports: all there is. */
-  download: string;
+  download?: string;
   /** A page that trains a small network, of which a bundler keeps what it needs. */
   training?: string;
   /** The WebAssembly module that comes with it, if it lies beside the JavaScript. */
@@ -27,11 +31,15 @@ interface Entry {
 
 const modules = "bench/peers/node_modules";
 
+/** wasmgrad's. */
+const start = (threads: number) =>
+  `const { init, F, tensor } = await import("./dist/node/index.js"); await init({ threads: ${threads} });
+    F.add(tensor([1]), tensor([2])).item();`;
+
 const entries: Entry[] = [
   {
     library: "wasmgrad",
-    program: `const { init, F, tensor } = await import("./dist/node/index.js"); await init({ threads: 1 });
-      F.add(tensor([1]), tensor([2])).item();`,
+    program: start(1),
     download: 'export * from "./dist/browser/index.js";',
     training: `import { F, init, nn, optim, randn, scope } from "./dist/modules/index.js"; await init();
       const model = new nn.Sequential(new nn.Linear(2, 32), new nn.Tanh(), new nn.Linear(32, 1));
@@ -39,6 +47,7 @@ const entries: Entry[] = [
       scope(() => { F.mseLoss(model.forward(randn([64, 2])), randn([64, 1])).backward(); optimizer.step(); });`,
     folder: ".",
   },
+  { library: "wasmgrad", threads: 2, program: start(2), folder: "." },
   {
     library: "TensorFlow.js wasm",
     program: `const tf = (await import("@tensorflow/tfjs-core")).default; await import("@tensorflow/tfjs-backend-wasm");
@@ -113,6 +122,24 @@ async function downloadBytes(page: string, { wasm, folder }: Entry): Promise<num
   return script + (wasm ? gzipped(readFileSync(wasm)) : 0);
 }
 
+/** The same of wasmgrad bundled by Vite, which also leaves out layers and optimizers that a page does not use. */
+async function viteBytes(page: string): Promise<number> {
+  const { output } = (await bundleByVite({
+    configFile: false,
+    logLevel: "silent",
+    plugins: [
+      {
+        name: "page",
+        resolveId: (id) => (id === "page" ? id : undefined),
+        load: (id) => (id === "page" ? page.replace(/"\.\/dist/, `"${resolve("dist")}`) : undefined),
+      },
+    ],
+    build: { target: "es2022", write: false, rollupOptions: { input: "page" } },
+  })) as { output: { fileName: string; code: string }[] };
+  const fetched = output.filter(({ fileName }) => !/[/\\]simd\.gen/.test(fileName));
+  return fetched.reduce((sum, { code }) => sum + gzipped(Buffer.from(code)), 0);
+}
+
 const present = entries.filter(({ folder }) => folder === "." || existsSync(modules));
 if (!existsSync("dist/browser/index.js")) throw new Error("startup: the package must be built, run `npm run build`");
 const env = { ...process.env, MODEL: smallModel() };
@@ -126,28 +153,31 @@ for (let round = 0; round < ROUNDS; round++) {
 
 const results: Result[] = [];
 const lines: string[][] = [["library", "first result, ms", "download, KiB"]];
+const show = (kib: number | null | undefined) => kib?.toFixed(0) ?? "–";
 for (const [i, entry] of present.entries()) {
-  const { library } = entry;
-  const common = { library, runtime, threads: 1 };
+  const { library, threads = 1, download, training } = entry;
+  const common = { library, runtime, threads };
   const seconds = times[i].length > 0 ? median(times[i]) / 1000 : undefined;
   const first = seconds === undefined ? { why: "does not start in Node" } : { seconds };
   results.push({ ...common, row: "import, init and first operation, fresh process", ...first });
-  const kib = await downloadBytes(entry.download, entry).then(
-    (bytes) => bytes / 1024,
-    () => null,
-  );
-  const size = kib === null ? { why: "cannot be bundled" } : { rate: { value: kib, unit: "KiB" as const } };
-  results.push({ ...common, row: "download, gzip", ...size });
-  if (entry.training) {
-    const value = (await downloadBytes(entry.training, entry)) / 1024;
-    results.push({
-      ...common,
-      row: "download of a page that trains a small network, gzip",
-      rate: { value, unit: "KiB" },
-    });
-    console.log(`${library}, a page that trains a small network: ${value.toFixed(0)} KiB`);
+  const measure = async (row: string, bytes: Promise<number>) => {
+    const kib = await bytes.then(
+      (bytes) => bytes / 1024,
+      () => null,
+    );
+    const size = kib === null ? { why: "cannot be bundled" } : { rate: { value: kib, unit: "KiB" as const } };
+    results.push({ ...common, row, ...size });
+    return kib;
+  };
+  const kib = download && (await measure("download, gzip", downloadBytes(download, entry)));
+  if (training) {
+    const row = "download of a page that trains a small network, gzip";
+    const kept = [await measure(row, downloadBytes(training, entry))];
+    kept.push(await measure(`${row}, bundled by Vite`, viteBytes(training)));
+    console.log(`${library}, a page that trains a small network: ${kept.map(show).join(" KiB, by Vite ")} KiB`);
   }
-  lines.push([library, seconds === undefined ? "–" : (1000 * seconds).toFixed(1), kib?.toFixed(0) ?? "–"]);
+  const label = threads > 1 ? `${library}, ${threads} threads` : library;
+  lines.push([label, seconds === undefined ? "–" : (1000 * seconds).toFixed(1), download ? show(kib as number) : ""]);
 }
 console.log(table(lines));
 writeSuite("startup", results);

@@ -37,7 +37,7 @@ const shared = {
 };
 const sources = [...wanted.map((stem) => `${stem}${suffix}`), "wasmgrad.ts", "report.ts", "check.ts"];
 const entryPoints = Object.fromEntries(sources.map((file) => [file.slice(0, -3), `bench/${file}`]));
-await build({ ...shared, entryPoints, outdir: "build/bench", external: ["esbuild", "playwright"] });
+await build({ ...shared, entryPoints, outdir: "build/bench", external: ["esbuild", "playwright", "vite"] });
 
 const peers = "bench/peers";
 if (wanted.includes("peers") && existsSync(`${peers}/node_modules`)) {
