@@ -236,6 +236,22 @@ describe("threads", () => {
     await shutdown();
   });
 
+  test("where the second of two workers is refused, one thread is left and the end of the first is no stray rejection", async () => {
+    let started = 0;
+    const stray = vi.fn();
+    process.on("unhandledRejection", stray);
+    await changeWorkers(() => (_data, _report, lost) => {
+      if (started++ > 0) throw new Error("no more of them");
+      return { terminate: async () => void lost("it ended with code 1") };
+    });
+    const { init, shutdown } = await freshLibrary();
+    expect(await init({ threads: 3 })).toMatchObject({ threads: 1, reason: expect.stringMatching(/no more of them/) });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    process.off("unhandledRejection", stray);
+    expect(stray).not.toHaveBeenCalled();
+    await shutdown();
+  });
+
   test("where only an event tells that workers may not start, init waits for it", async () => {
     await changeWorkers(
       () => (_, report) => {

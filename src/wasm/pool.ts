@@ -82,6 +82,7 @@ export class Pool {
       lose = (why) => reject(new Error(why));
     });
     this.crew.push(workers.start(start, report, (why) => lose(why)));
+    ready.catch(() => {}); // of one that ends with the others when the next is refused, nobody asks
     return ready;
   }
 
