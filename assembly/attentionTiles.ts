@@ -81,7 +81,7 @@ export function gather(y: usize, s: usize, x: usize, low: i32, skip: i32, rows: 
   const row = bytes(width);
   let end = s + ((<usize>low) << 5);
   for (let half = 0; half < 2; half++) {
-    for (let c: usize = 0; c < row; c += 32) gather4x8(y + c, s, end, x + c, row, xRow);
+    for (let c: usize = 0; c < row; c += 32) add4x8(true, y + c, s, end, x + c, row, xRow);
     y += row << 2;
     end = s + ((<usize>rows) << 5) + 16;
     s += ((<usize>skip) << 5) + 16;
@@ -89,9 +89,10 @@ export function gather(y: usize, s: usize, x: usize, low: i32, skip: i32, rows: 
   }
 }
 
+/** y[4][8] += Σ s[4] · x[8]; the four of s are lanes of a row, or one lane of four rows. */
 // @ts-ignore: decorator
 @inline
-function gather4x8(y: usize, s: usize, end: usize, x: usize, row: usize, xRow: usize): void {
+function add4x8(inLanes: bool, y: usize, s: usize, end: usize, x: usize, row: usize, xRow: usize): void {
   const y1 = y + row;
   const y2 = y1 + row;
   const y3 = y2 + row;
@@ -103,11 +104,11 @@ function gather4x8(y: usize, s: usize, end: usize, x: usize, row: usize, xRow: u
   let y21 = v128.load(y2, 16);
   let y30 = v128.load(y3);
   let y31 = v128.load(y3, 16);
-  for (; s < end; s += 32) {
+  for (; s < end; s += inLanes ? 32 : 4) {
     const a0 = v128.load32_splat(s);
-    const a1 = v128.load32_splat(s, 4);
-    const a2 = v128.load32_splat(s, 8);
-    const a3 = v128.load32_splat(s, 12);
+    const a1 = inLanes ? v128.load32_splat(s, 4) : v128.load32_splat(s, 32);
+    const a2 = inLanes ? v128.load32_splat(s, 8) : v128.load32_splat(s, 64);
+    const a3 = inLanes ? v128.load32_splat(s, 12) : v128.load32_splat(s, 96);
     const x0 = v128.load(x);
     const x1 = v128.load(x, 16);
     y00 = madd(a0, x0, y00);
@@ -134,50 +135,9 @@ function gather4x8(y: usize, s: usize, end: usize, x: usize, row: usize, xRow: u
 export function spread(y: usize, s: usize, x: usize, rows: i32, width: i32, xRow: usize): void {
   const row = bytes(width);
   for (const end = y + row * rows; y < end; y += row << 2) {
-    for (let c: usize = 0; c < row; c += 32) spread4x8(y + c, s, x + c, row, xRow);
+    for (let c: usize = 0; c < row; c += 32) add4x8(false, y + c, s, s + 32, x + c, row, xRow);
     s += 128;
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function spread4x8(y: usize, s: usize, x: usize, row: usize, xRow: usize): void {
-  const y1 = y + row;
-  const y2 = y1 + row;
-  const y3 = y2 + row;
-  let y00 = v128.load(y);
-  let y01 = v128.load(y, 16);
-  let y10 = v128.load(y1);
-  let y11 = v128.load(y1, 16);
-  let y20 = v128.load(y2);
-  let y21 = v128.load(y2, 16);
-  let y30 = v128.load(y3);
-  let y31 = v128.load(y3, 16);
-  for (const end = s + 32; s < end; s += 4) {
-    const a0 = v128.load32_splat(s);
-    const a1 = v128.load32_splat(s, 32);
-    const a2 = v128.load32_splat(s, 64);
-    const a3 = v128.load32_splat(s, 96);
-    const x0 = v128.load(x);
-    const x1 = v128.load(x, 16);
-    y00 = madd(a0, x0, y00);
-    y01 = madd(a0, x1, y01);
-    y10 = madd(a1, x0, y10);
-    y11 = madd(a1, x1, y11);
-    y20 = madd(a2, x0, y20);
-    y21 = madd(a2, x1, y21);
-    y30 = madd(a3, x0, y30);
-    y31 = madd(a3, x1, y31);
-    x += xRow;
-  }
-  v128.store(y, y00);
-  v128.store(y, y01, 16);
-  v128.store(y1, y10);
-  v128.store(y1, y11, 16);
-  v128.store(y2, y20);
-  v128.store(y2, y21, 16);
-  v128.store(y3, y30);
-  v128.store(y3, y31, 16);
 }
 
 /** y[c][r] = x[r][c] · scale */

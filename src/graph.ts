@@ -5,7 +5,6 @@ import { currentScope, moveTo, rejectThenable, Scope, scope } from "./scope.js";
 import { type Shape, sameShape } from "./shape.js";
 import type { Storage } from "./storage.js";
 import { alias, empty, section, setHistory, Tensor } from "./tensor.js";
-import { float32View } from "./wasm/memory.js";
 
 /** A gradient that is 0 but for the stretch of `dim` from `start` on: what reading a part of a tensor gives it. */
 export interface Stretch {
@@ -334,7 +333,7 @@ function isTiling(stretches: Stretch[], shape: Shape): boolean {
 /** The stretches at their places, 0 elsewhere. */
 function joined(stretches: readonly Stretch[], shape: Shape): Tensor {
   const whole = empty(shape);
-  if (stretches.length === 1) float32View(whole.ptr, whole.size).fill(0);
+  if (stretches.length === 1) whole.fillWith(0);
   for (const { values, dim, start } of stretches) {
     const place = section(whole, dim, start, values.shape[dim]);
     copyInto(place, values);
@@ -410,13 +409,9 @@ function checkRoot(op: string, output: Tensor, gradient: Tensor | undefined): vo
 }
 
 function onesOf(x: Tensor): Tensor {
-  const ones = empty(x.shape);
-  float32View(ones.ptr, ones.size).fill(1);
-  return ones;
+  return empty(x.shape).fillWith(1);
 }
 
 function zerosOf(x: Tensor): Tensor {
-  const zeros = empty(x.shape);
-  float32View(zeros.ptr, zeros.size).fill(0);
-  return zeros;
+  return empty(x.shape).fillWith(0);
 }

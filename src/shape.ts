@@ -141,6 +141,23 @@ export function collapse(shape: Shape, strides: readonly Strides[]): { shape: nu
   return { shape: outShape, strides: outStrides };
 }
 
+/** Dims `from` to `to` as one extent and its stride (1 if there is one element), or null where they don't lie together. */
+export function mergedDims(
+  { shape, strides }: { shape: Shape; strides: Strides },
+  from: number,
+  to: number,
+): readonly [extent: number, stride: number] | null {
+  let extent = 1;
+  let stride = 1;
+  for (let d = to - 1; d >= from; d--) {
+    if (shape[d] === 1) continue;
+    if (extent === 1) stride = strides[d];
+    else if (strides[d] !== extent * stride) return null;
+    extent *= shape[d];
+  }
+  return [extent, stride];
+}
+
 /** Calls `visit` with each operand's element offset, in row-major order of the indices of `shape`. */
 export function forEachOffset(
   shape: Shape,

@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import * as esbuild from "esbuild";
 import { type Browser, chromium } from "playwright";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { findBrowser } from "../scripts/find-browser.mjs";
+import { browserFlags, findBrowser } from "../scripts/find-browser.mjs";
 
 /** A page that trains a small network, with functions and methods. */
 const page = `
@@ -58,7 +58,7 @@ describe.skipIf(!existsSync("dist/modules/index.js"))("bundlers (need dist: npm 
       response.writeHead(body ? 200 : 404, { "Content-Type": "text/javascript" }).end(body);
     });
     await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-    browser = await chromium.launch({ executablePath: await findBrowser(), args: ["--no-sandbox", "--disable-gpu"] });
+    browser = await chromium.launch({ executablePath: await findBrowser(), args: [...browserFlags] });
   });
 
   afterAll(async () => {

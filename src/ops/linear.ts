@@ -3,7 +3,7 @@ import { dense } from "../copy.js";
 import { ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
 import { moveTo } from "../scope.js";
-import { type Shape, sameShape, sizeOf } from "../shape.js";
+import { mergedDims, type Shape, sameShape } from "../shape.js";
 import { alias, empty, type Tensor } from "../tensor.js";
 import { type Matrices, multiply, product, transposed } from "./matmul.js";
 import { sumTo } from "./reduce.js";
@@ -113,18 +113,15 @@ function weightGrad(weight: Tensor, dy: Tensor, x: Tensor, alpha = 1): Tensor {
 /** Two tensors of the same leading dimensions as matrices: as one of all rows each, where their strides allow it. */
 function matrices(x: Tensor, y: Tensor): [Matrices, Matrices] {
   if (x.ndim === 2 && y.ndim === 2) return [x, y];
-  return hasEvenRows(x) && hasEvenRows(y) ? [allRows(x), allRows(y)] : [x, y];
+  const [xs, ys] = [allRows(x), allRows(y)];
+  return xs && ys ? [xs, ys] : [x, y];
 }
 
-/** Whether the rows lie at equal distances: those of a vector, one row, do. */
-function hasEvenRows({ shape, strides }: Tensor): boolean {
-  for (let d = shape.length - 3; d >= 0; d--) if (strides[d] !== shape[d + 1] * strides[d + 1]) return false;
-  return true;
-}
-
-function allRows({ ptr, shape, strides }: Tensor): Matrices {
-  const d = shape.length - 1;
-  return { ptr, shape: [sizeOf(shape.slice(0, d)), shape[d]], strides: [strides[d - 1] ?? 0, strides[d]] };
+/** All rows as one matrix (a vector is one row), or null where they don't lie at equal distances. */
+function allRows(x: Tensor): Matrices | null {
+  const d = x.ndim - 1;
+  const rows = mergedDims(x, 0, d);
+  return rows && { ptr: x.ptr, shape: [rows[0], x.shape[d]], strides: [rows[1], x.strides[d]] };
 }
 
 /** `vjp`, computed once for all that ask with one gradient; the result lives as long as that gradient's scope. */

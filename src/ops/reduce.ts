@@ -3,7 +3,16 @@ import { clone, dense } from "../copy.js";
 import { checkOptions, ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
 import { scope } from "../scope.js";
-import { broadcastStrides, type Dim, denseStrides, normalizeDims, type Shape, sameShape, sizeOf } from "../shape.js";
+import {
+  broadcastStrides,
+  type Dim,
+  denseStrides,
+  mergedDims,
+  normalizeDims,
+  type Shape,
+  sameShape,
+  sizeOf,
+} from "../shape.js";
 import type { DType } from "../storage.js";
 import { alias, empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
@@ -181,9 +190,9 @@ function reduceOver(
 
 /** Dims `from` to `to` of `x` as the middle extent, or null where strides don't allow it. */
 function planesOf(x: Tensor, from: number, to: number): Planes | null {
-  const before = merged(x, 0, from);
-  const reduced = merged(x, from, to);
-  const after = merged(x, to, x.ndim);
+  const before = mergedDims(x, 0, from);
+  const reduced = mergedDims(x, from, to);
+  const after = mergedDims(x, to, x.ndim);
   if (!before || !reduced || !after) return null;
   const [outer, xOuter] = before;
   const [n, xRow] = reduced;
@@ -191,19 +200,6 @@ function planesOf(x: Tensor, from: number, to: number): Planes | null {
   if (inner > 1) return xInner === 1 ? [outer, n, inner, xOuter, xRow] : null;
   // A transposed matrix: its rows are the columns of a dense one.
   return xOuter === 1 && xRow !== 1 ? [1, n, outer, 0, xRow] : [outer, n, 1, xOuter, xRow];
-}
-
-/** Dims `from` to `to` of `x` as one extent and stride, or null. */
-function merged({ shape, strides }: Tensor, from: number, to: number): readonly [number, number] | null {
-  let extent = 1;
-  let stride = 1;
-  for (let d = to - 1; d >= from; d--) {
-    if (shape[d] === 1) continue;
-    if (extent === 1) stride = strides[d];
-    else if (strides[d] !== extent * stride) return null;
-    extent *= shape[d];
-  }
-  return [extent, stride];
 }
 
 /** Runs of consecutive dims, as [from, to). */

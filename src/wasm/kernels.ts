@@ -1,5 +1,4 @@
 /** Loads the variant of the kernels that the engine can run and holds the one instance. */
-
 import { relaxedSimd, simd } from "wasm-feature-detect";
 import { inflate } from "#inflate";
 import { UnsupportedError } from "../errors.js";
