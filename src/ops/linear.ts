@@ -1,5 +1,5 @@
 /** Layers of the form x Wᵀ + b. */
-import { dense } from "../copy.js";
+import { clone, dense } from "../copy.js";
 import { ShapeError, showShape } from "../errors.js";
 import { record } from "../graph.js";
 import { moveTo } from "../scope.js";
@@ -14,7 +14,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
   const y = affine(x, weight, bias);
   const saved = [...(weight.requiresGrad ? [x] : []), ...(x.requiresGrad ? [weight] : [])];
   return record("linear", y, [x, weight, bias], saved, [
-    (dy) => timesRows(x, dy, weight),
+    (dy) => timesRows(x.shape, dy, weight),
     (dy) => weightGrad(weight, dy, x),
     (dy) => sumTo(dy, (bias as Tensor).shape),
   ]);
@@ -34,19 +34,20 @@ export function loraLinear(
   scale: number,
 ): Tensor {
   checkLora(x, z, weight, bias, a, b);
+  if (z === x && changesWeight(x, weight)) return loraThroughWeight(x, weight, bias, a, b, scale);
   const y = affine(x, weight, bias);
   const h = affine(z, a);
   addProductTo(y, h, transposed(b), scale);
-  const gradH = oncePerGradient((dy) => timesRows(h, dy, b, scale));
+  const gradH = oncePerGradient((dy) => timesRows(h.shape, dy, b, scale));
   const alone = z === x;
   const saved = [z, h, weight, a, b, ...(weight.requiresGrad && !alone ? [x] : [])];
   const recorded = record("loraLinear", y, [x, alone ? undefined : z, weight, bias, a, b], saved, [
     (dy) => {
-      const dx = timesRows(x, dy, weight);
+      const dx = timesRows(x.shape, dy, weight);
       if (alone) addProductTo(dx, gradH(dy), a);
       return dx;
     },
-    (dy) => timesRows(z, gradH(dy), a),
+    (dy) => timesRows(z.shape, gradH(dy), a),
     (dy) => weightGrad(weight, dy, x),
     (dy) => sumTo(dy, (bias as Tensor).shape),
     (dy) => weightGrad(a, gradH(dy), z),
@@ -54,6 +55,42 @@ export function loraLinear(
   ]);
   h.dispose();
   return recorded;
+}
+
+/**
+ * Whether W + scale·B A, made each way for the moment, costs less than two thin products over all rows of x: from twice
+ * as many rows as W has columns on (bench/lora-step).
+ */
+function changesWeight(x: Tensor, weight: Tensor): boolean {
+  const inner = weight.shape[1];
+  return x.size >= 2 * inner * inner;
+}
+
+/** x (W + scale·B A)ᵀ + bias */
+function loraThroughWeight(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | undefined,
+  a: Tensor,
+  b: Tensor,
+  scale: number,
+): Tensor {
+  const withChanged = (run: (weight: Tensor) => Tensor) => {
+    const changed = clone(weight);
+    addProductTo(changed, b, a, scale);
+    const result = run(changed);
+    changed.dispose();
+    return result;
+  };
+  const inner = [...x.shape.slice(0, -1), a.shape[0]];
+  const y = withChanged((changed) => affine(x, changed, bias));
+  return record("loraLinear", y, [x, weight, bias, a, b], [x, weight, a, b], [
+    (dy) => withChanged((changed) => timesRows(x.shape, dy, changed)),
+    (dy) => weightGrad(weight, dy, x),
+    (dy) => sumTo(dy, (bias as Tensor).shape),
+    (dy) => weightGrad(a, timesRows(inner, dy, b, scale), x),
+    (dy) => weightGrad(b, dy, affine(x, a), scale),
+  ]);
 }
 
 /**
@@ -76,7 +113,7 @@ export function addProduct(y: Tensor, h: Tensor, b: Tensor, scale: number): Tens
     sum,
     [y, h, b],
     [h, b],
-    [(dy) => dy, (dy) => timesRows(h, dy, b, scale), (dy) => weightGrad(b, dy, h, scale)],
+    [(dy) => dy, (dy) => timesRows(h.shape, dy, b, scale), (dy) => weightGrad(b, dy, h, scale)],
   );
 }
 
@@ -96,9 +133,9 @@ function addProductTo(y: Tensor, x: Tensor, b: Matrices, alpha = 1): void {
   multiply(ys, xs, b, { alpha, accumulate: true });
 }
 
-/** α·dy W in the shape of `x`: the gradient of x Wᵀ. */
-function timesRows(x: Tensor, dy: Tensor, weight: Tensor, alpha = 1): Tensor {
-  const dx = empty(x.shape);
+/** α·dy W, the gradient of x Wᵀ: of the shape of x. */
+function timesRows(shape: Shape, dy: Tensor, weight: Tensor, alpha = 1): Tensor {
+  const dx = empty(shape);
   const [dxs, dys] = matrices(dx, dy);
   multiply(dxs, dys, weight, { alpha });
   return dx;

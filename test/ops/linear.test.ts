@@ -128,6 +128,18 @@ describe("loraLinear", () => {
     });
   });
 
+  test("many rows, for which the weight is changed", () => {
+    checkOp({
+      op: (x, w, bias, a, b) => loraLinear(x, x, w, bias, a, b, 0.5),
+      reference: (x, w, bias, a, b) => lora(x, x, w, bias, a, b, 0.5),
+      shapes: [
+        [[6, 3], [5, 3], [5], [2, 3], [5, 2]],
+        [[3, 16, 17], [20, 17], [20], [8, 17], [20, 8]],
+      ],
+      tolerance,
+    });
+  });
+
   test("the adapter has an input of its own, and the layer a bias", () => {
     checkOp({
       op: (x, z, w, bias, a, b) => loraLinear(x, z, w, bias, a, b, 2),
