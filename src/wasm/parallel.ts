@@ -375,7 +375,7 @@ export const grain: {
   least: number;
   /** Nanoseconds of work that a chunk should have. */
   chunk: number;
-} = { least: 15_000, chunk: 5_000 };
+} = { least: 5_000, chunk: 2_500 };
 
 /** The kernels, with those of the table cut into chunks for `pool` where that pays. */
 export function parallelKernels(kernels: Kernels, pool: Pool): Kernels {
