@@ -79,6 +79,8 @@ async function bundles() {
   const published = {
     ...shared,
     minifyIdentifiers: true,
+    // Node prints the line of an uncaught error.
+    lineLimit: 160,
     plugins: [namedClasses],
     entryPoints: { index: "src/index.ts" },
     sourcemap: true,
