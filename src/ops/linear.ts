@@ -84,7 +84,8 @@ function loraThroughWeight(
   };
   const inner = [...x.shape.slice(0, -1), a.shape[0]];
   const y = withChanged((changed) => affine(x, changed, bias));
-  return record("loraLinear", y, [x, weight, bias, a, b], [x, weight, a, b], [
+  const saved = [x, weight, a, b];
+  return record("loraLinear", y, [x, weight, bias, a, b], saved, [
     (dy) => withChanged((changed) => timesRows(x.shape, dy, changed)),
     (dy) => weightGrad(weight, dy, x),
     (dy) => sumTo(dy, (bias as Tensor).shape),
