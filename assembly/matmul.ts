@@ -338,6 +338,8 @@ function packed(
   const least = !copyA && aCol == 1 && cCol != 1 ? NARROW_WIDTH : SMALL_WIDTH;
   // A tile walks from a panel's first row to its end: rows that repeat (stride 0) must be packed.
   const directB = cCol == 1 && !codes && bCol == 1 && bRow != 0 && isSmall(k, n) && (m < 32 || k * n <= 16384);
+  // Panels that no other rows meet are packed where those before them lay, which is in the cache.
+  const span = batch == 1 && m <= mc ? GROUP : nc;
   const s = changetype<Strip>(work);
   const part = work + STRIP_BYTES;
   const turned = part + ((<usize>(mc * WIDTH)) << 2);
@@ -369,7 +371,7 @@ function packed(
             let panel = b + ((<usize>p0 * <usize>bRow + <usize>j * <usize>bCol) << 2);
             s.bRow = (<usize>bRow) << 2;
             if (!directB || cols < width) {
-              const packed = panels + ((<usize>((j - j0) * depth)) << 2);
+              const packed = panels + ((<usize>(((j - j0) % span) * depth)) << 2);
               const begins = directB || (j - j0) % GROUP == 0;
               if (begins && t + i0 == 0) {
                 const group = min(GROUP, j1 - j);
