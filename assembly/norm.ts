@@ -38,9 +38,9 @@ export function rmsNormGrad(dx: usize, dy: usize, x: usize, weight: usize, rstd:
   }
 }
 
-/** dweight[j] = Σᵢ dy[i, j] · x[i, j] · rstd[i] */
-export function rmsNormWeightGrad(dw: usize, dy: usize, x: usize, rstd: usize, rows: i32, cols: i32): void {
-  sumColumns<RmsTerm>(dw, dy, x, rstd, rows, cols);
+/** dweight[j] = Σᵢ dy[i, j] · x[i, j] · rstd[i], of rows that are `row` elements apart */
+export function rmsNormWeightGrad(dw: usize, dy: usize, x: usize, rstd: usize, rows: i32, cols: i32, row: i32): void {
+  sumColumns<RmsTerm>(dw, dy, x, rstd, rows, cols, (<usize>row) << 2);
 }
 
 /**
@@ -92,9 +92,17 @@ export function layerNormGrad(dx: usize, dy: usize, x: usize, weight: usize, sta
   }
 }
 
-/** dweight[j] = Σᵢ dy[i, j] · x̂[i, j] */
-export function layerNormWeightGrad(dw: usize, dy: usize, x: usize, stats: usize, rows: i32, cols: i32): void {
-  sumColumns<LayerTerm>(dw, dy, x, stats, rows, cols);
+/** dweight[j] = Σᵢ dy[i, j] · x̂[i, j], of rows that are `row` elements apart */
+export function layerNormWeightGrad(
+  dw: usize,
+  dy: usize,
+  x: usize,
+  stats: usize,
+  rows: i32,
+  cols: i32,
+  row: i32,
+): void {
+  sumColumns<LayerTerm>(dw, dy, x, stats, rows, cols, (<usize>row) << 2);
 }
 
 /** sums[0] = Σ (x − mean), sums[1] = Σ (x − mean)², in one pass */
@@ -256,8 +264,7 @@ class LayerTerm {
 /** dw[j] = Σᵢ term[i, j], strip by strip of columns, in blocks of rows. */
 // @ts-ignore: decorator
 @inline
-function sumColumns<Term>(dw: usize, dy: usize, x: usize, stats: usize, rows: i32, cols: i32): void {
-  const row = (<usize>cols) << 2;
+function sumColumns<Term>(dw: usize, dy: usize, x: usize, stats: usize, rows: i32, cols: i32, row: usize): void {
   let j: usize = 0;
   for (const end = (<usize>cols & ~15) << 2; j < end; j += 64) sumStrip<Term>(dw + j, dy + j, x + j, stats, rows, row);
   for (const end = (<usize>cols & ~3) << 2; j < end; j += 16)

@@ -108,8 +108,37 @@ export function sumInt32(y: usize, x: usize, outer: i32, n: i32, inner: i32, xOu
   }
 }
 
-/** Σ x², in float64 */
-export function sumOfSquares(x: usize, n: i32): f64 {
+/** parts[b] = Σ of the b-th 512 numbers of x, in float64: `sumParts` makes of them what `sum` makes of x. */
+export function sumBlocks(parts: usize, x: usize, n: i32): void {
+  for (; n > 0; n -= BLOCK) {
+    store<f64>(parts, sumBlock(x, min(BLOCK, n)));
+    parts += 8;
+    x += BLOCK << 2;
+  }
+}
+
+/** parts[b] = Σ of the squares of the b-th 512 numbers of x, in float64 */
+export function sumBlocksOfSquares(parts: usize, x: usize, n: i32): void {
+  for (; n > 0; n -= BLOCK) {
+    store<f64>(parts, sumSquares(x, min(BLOCK, n)));
+    parts += 8;
+    x += BLOCK << 2;
+  }
+}
+
+/** Σ parts, float64, in their order */
+export function sumParts(parts: usize, count: i32): f64 {
+  let total: f64 = 0;
+  for (; count > 0; count--) {
+    total += load<f64>(parts);
+    parts += 8;
+  }
+  return total;
+}
+
+// @ts-ignore: decorator
+@inline
+function sumSquares(x: usize, n: i32): f64 {
   let a = f64x2.splat(0);
   let b = f64x2.splat(0);
   const end = x + ((<usize>n & ~3) << 2);

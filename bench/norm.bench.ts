@@ -27,10 +27,10 @@ function cases(rows: number, cols: number): KernelCase[] {
       bytes: 8 * n,
     },
     layerNormGrad: { run: () => kernels.layerNormGrad(dx, dy, x, weight, stats, rows, cols), bytes: 12 * n },
-    layerNormWeightGrad: { run: () => kernels.layerNormWeightGrad(dw, dy, x, stats, rows, cols), bytes: 8 * n },
+    layerNormWeightGrad: { run: () => kernels.layerNormWeightGrad(dw, dy, x, stats, rows, cols, cols), bytes: 8 * n },
     rmsNorm: { run: () => kernels.rmsNorm(y, stats, x, weight, rows, cols, EPS), check: check(false), bytes: 8 * n },
     rmsNormGrad: { run: () => kernels.rmsNormGrad(dx, dy, x, weight, stats, rows, cols), bytes: 12 * n },
-    rmsNormWeightGrad: { run: () => kernels.rmsNormWeightGrad(dw, dy, x, stats, rows, cols), bytes: 8 * n },
+    rmsNormWeightGrad: { run: () => kernels.rmsNormWeightGrad(dw, dy, x, stats, rows, cols, cols), bytes: 8 * n },
   };
   return Object.entries(all).map(([name, each]) => ({ name: `${name}, ${rows} × ${cols}`, ...each }));
 }

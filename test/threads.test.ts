@@ -1,5 +1,5 @@
 import { afterEach, expect, inject, test } from "vitest";
-import { F, manualSeed, randint, randn, runtimeInfo, scope, type Tensor } from "../src/index.js";
+import { F, manualSeed, nn, randint, randn, runtimeInfo, scope, type Tensor } from "../src/index.js";
 import { grain } from "../src/wasm/parallel.js";
 
 const least = grain.least;
@@ -61,6 +61,9 @@ const cases: [name: string, shapes: number[][], compute: (...inputs: Tensor[]) =
   ],
   ["maxPool2d", [[3, 4, 13, 11]], (x) => F.maxPool2d(x, 2)],
   ["layerNorm", [[67, 45]], (x) => F.layerNorm(x, [45])],
+  ["layerNorm, weighted", [[67, 45], [45], [45]], (x, weight, bias) => F.layerNorm(x, [45], { weight, bias })],
+  ["rmsNorm, weighted", [[67, 45], [45]], (x, weight) => F.rmsNorm(x, [45], { weight })],
+  ["the sum of all", [[33_333]], (x) => F.sum(x)],
   ["softmax", [[67, 45]], (x) => F.softmax(x)],
   ["gelu", [[67, 45]], (x) => F.gelu(x)],
   ["dropout", [[67, 45]], (x) => F.dropout(x)],
@@ -76,4 +79,16 @@ test.each(cases)("%s: the same bits whole and cut", (_, shapes, compute) => {
   const whole = bitsOf(shapes, compute);
   grain.least = 0;
   expect(bitsOf(shapes, compute)).toEqual(whole);
+});
+
+test("the norm of gradients: the same bits whole and cut", () => {
+  scope(() => {
+    manualSeed(4);
+    const parameter = randn([41, 83], { requiresGrad: true });
+    F.square(parameter).sum().backward();
+    grain.least = Number.POSITIVE_INFINITY;
+    const whole = nn.utils.clipGradNorm_([parameter], 1e6);
+    grain.least = 0;
+    expect(nn.utils.clipGradNorm_([parameter], 1e6)).toBe(whole);
+  });
 });

@@ -1,8 +1,7 @@
 /** `nn.utils`: what is done to all gradients between backward and step, and checkpointing. */
-import { dense } from "../copy.js";
 import { noGrad } from "../graph.js";
 import { clamp_ } from "../ops/inplace.js";
-import { scope } from "../scope.js";
+import { sumOfSquares } from "../ops/reduce.js";
 import type { Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
 
@@ -26,10 +25,6 @@ export function clipGradValue_(parameters: Iterable<Tensor>, max: number): void 
   noGrad(() => {
     for (const { grad } of parameters) if (grad) clamp_(grad, { min: -max, max });
   });
-}
-
-function sumOfSquares(g: Tensor): number {
-  return scope(() => kernels.sumOfSquares(dense(g).ptr, g.size));
 }
 
 function scaleBy(g: Tensor, factor: number): void {

@@ -49,7 +49,7 @@ export function layerNorm(x: Tensor, normalizedShape: Shape, options: LayerNormO
     },
     (dy) => {
       const dw = empty(normalizedShape);
-      kernels.layerNormWeightGrad(dw.ptr, dense(dy).ptr, a.ptr, stats.ptr, rows, cols);
+      kernels.layerNormWeightGrad(dw.ptr, dense(dy).ptr, a.ptr, stats.ptr, rows, cols, cols);
       return dw;
     },
     (dy) => sumTo(dy, normalizedShape),
@@ -79,7 +79,7 @@ export function rmsNorm(x: Tensor, normalizedShape: Shape, options: RMSNormOptio
     },
     (dy) => {
       const dw = empty(normalizedShape);
-      kernels.rmsNormWeightGrad(dw.ptr, dense(dy).ptr, a.ptr, rstd.ptr, rows, cols);
+      kernels.rmsNormWeightGrad(dw.ptr, dense(dy).ptr, a.ptr, rstd.ptr, rows, cols, cols);
       return dw;
     },
   ]);

@@ -16,7 +16,7 @@ import {
 import type { DType } from "../storage.js";
 import { alias, empty, type Tensor } from "../tensor.js";
 import { kernels } from "../wasm/kernels.js";
-import { type Ptr, workspace } from "../wasm/memory.js";
+import { float32View, type Ptr, workspace } from "../wasm/memory.js";
 import { zip } from "./broadcast.js";
 import { convert } from "./convert.js";
 import { checkDtype } from "./dtype.js";
@@ -159,8 +159,30 @@ const SUM_WORKSPACE = 8192;
 function sumOver(x: Tensor, dims: readonly number[], shape: Shape, divisor: number): Tensor {
   if (x.size === 0) return empty(shape).fillWith(0 / divisor);
   return reduceOver(x, dims, shape, "float32", (y, source, outer, n, inner, xOuter, xRow, isLast) => {
-    kernels.sum(y, workspace(SUM_WORKSPACE), source, outer, n, inner, xOuter, xRow, isLast ? divisor : 1);
+    const by = isLast ? divisor : 1;
+    if (n >= LONG && outer * inner === 1 && xRow === 1) {
+      float32View(y, 1)[0] = totalOf(kernels.sumBlocks, source, n) / by;
+    } else kernels.sum(y, workspace(SUM_WORKSPACE), source, outer, n, inner, xOuter, xRow, by);
   });
+}
+
+/** Numbers in a block of `sumBlocks`. */
+const BLOCK = 512;
+
+/** From so many numbers on, threads share one sum. */
+const LONG = 32_768;
+
+/** The sum of what `sumBlocks` makes of each block of x. */
+function totalOf(sumBlocks: (parts: Ptr, x: Ptr, n: number) => void, x: Ptr, n: number): number {
+  const count = Math.ceil(n / BLOCK);
+  const parts = workspace(8 * Math.max(count, 1));
+  sumBlocks(parts, x, n);
+  return kernels.sumParts(parts, count);
+}
+
+/** Σ x², in float64 */
+export function sumOfSquares(x: Tensor): number {
+  return scope(() => totalOf(kernels.sumBlocksOfSquares, dense(x).ptr, x.size));
 }
 
 /** How a kernel sees x: [outer, n, inner] with strides, to be reduced over n. */

@@ -1,10 +1,9 @@
 /** How strongly each layer answers, and how much of the loss's gradient reaches it. */
-import { dense } from "../copy.js";
 import type { Module } from "../nn/module.js";
 import type { Parameter } from "../nn/parameter.js";
+import { sumOfSquares } from "../ops/reduce.js";
 import { scope } from "../scope.js";
 import { Tensor } from "../tensor.js";
-import { kernels } from "../wasm/kernels.js";
 
 /** Against the gradient at the output of the last layer: beyond this, it has vanished or exploded on its way back. */
 const RANGE = 1000;
@@ -119,8 +118,4 @@ function reportOf(model: Module, traces: Map<Module, Trace>): LayerReport[] {
 
 function normOf(parameters: readonly Parameter[]): number {
   return Math.sqrt(parameters.reduce((sum, { grad }) => sum + (grad ? sumOfSquares(grad) : 0), 0));
-}
-
-function sumOfSquares(x: Tensor): number {
-  return scope(() => kernels.sumOfSquares(dense(x).ptr, x.size));
 }

@@ -116,6 +116,12 @@ function rows<K extends With<"rows">>(
   return { [kernel]: split } as unknown as { [_ in K]: Split<K> };
 }
 
+/** Sums over the rows of dy and x [rows, cols] to dw [cols]. */
+function weightGrads(...kernels: With<"row">[]): Table {
+  const moves = { dw: [4], dy: [4], x: [4], rstd: 0, stats: 0 };
+  return tableOf(kernels, () => ({ cost: [0.15, "rows", "cols"], cuts: [{ extent: "cols", moves, unit: 16 }] }));
+}
+
 /** Kernels over planes: what each address holds for one. */
 function planes<K extends With<"planes">>(kernel: K, cost: Split<K>["cost"], moves: Moves<K>): { [_ in K]: Split<K> } {
   const split = { cost, cuts: [{ extent: "planes", moves }] };
@@ -187,6 +193,10 @@ const table: Table = {
     ],
     scratch: { address: "work", bytes: () => 8192 },
   },
+  ...tableOf(["sumBlocks", "sumBlocksOfSquares"], () => ({
+    cost: [0.1, "n"],
+    cuts: [{ extent: "n", moves: { parts: [8 / 512], x: [4] }, unit: 512 }],
+  })),
   ...rows("softmax", 0.6, "cols"),
   ...rows("softmaxGrad", 0.3, "cols"),
   ...rows("logSoftmax", 0.65, "cols"),
@@ -195,6 +205,7 @@ const table: Table = {
   ...rows("rmsNormGrad", 0.4, "cols", { rstd: [4], weight: 0 }),
   ...rows("layerNorm", 0.3, "cols", { stats: [12], weight: 0, bias: 0 }),
   ...rows("layerNormGrad", 0.35, "cols", { stats: [12], weight: 0 }),
+  ...weightGrads("rmsNormWeightGrad", "layerNormWeightGrad"),
   ...rows("variance", 0.3, "n", { y: [4] }),
   ...rows("varianceGrad", 0.8, "n", { dy: [4] }),
   ...rows("stdGrad", 0.8, "n", { dy: [4], y: [4] }),

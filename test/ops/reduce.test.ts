@@ -163,6 +163,15 @@ describe("reductions", () => {
     });
   });
 
+  test("a long row has the same sum alone and among others", () => {
+    scope(() => {
+      const values = tensor(Float32Array.from({ length: 2 * 40_001 }, random(8)), { shape: [2, 40_001] });
+      const rows = F.sum(values, { dim: 1 }).data();
+      const alone = [0, 1].map((row) => F.sum(F.select(values, 0, row)).item());
+      expect(alone).toEqual([...rows]);
+    });
+  });
+
   test("a column's sum does not depend on its neighbours", () => {
     scope(() => {
       const next = random(3);
