@@ -1,5 +1,6 @@
 /**
- * Normalization of channels over images: x [images, channels, pixels] dense. Moments are of float64 sums of x − x₀, so a
+ * Normalization of channels over images: x [images, channels, pixels] dense, where `image` is given some of its channels,
+ * with so many elements from one image to the next. Moments are of float64 sums of x − x₀, so a
  * mean of 1000 loses nothing of a unit variance. `stats` [channels, 3] saves the mean rounded, what the rounding lost, and
  * 1 / √(variance + eps).
  */
@@ -14,6 +15,7 @@ export function batchNormStats(
   images: i32,
   channels: i32,
   pixels: i32,
+  image: i32,
   eps: f64,
 ): void {
   const plane = (<usize>pixels) << 2;
@@ -23,7 +25,7 @@ export function batchNormStats(
     let sums = f64x2.splat(0);
     let squares = f64x2.splat(0);
     for (let n = 0; n < images; n++) {
-      const row = x + <usize>(n * channels) * plane;
+      const row = x + ((<usize>n * <usize>image) << 2);
       const end = row + ((<usize>pixels & ~3) << 2);
       let at = row;
       for (; at < end; at += 16) {
@@ -111,6 +113,7 @@ export function batchNormAffineGrad(
   images: i32,
   channels: i32,
   pixels: i32,
+  image: i32,
 ): void {
   const plane = (<usize>pixels) << 2;
   for (let c = 0; c < channels; c++) {
@@ -118,7 +121,7 @@ export function batchNormAffineGrad(
     let sums = f64x2.splat(0);
     let along = f64x2.splat(0);
     for (let n = 0; n < images; n++) {
-      const offset = <usize>(n * channels) * plane;
+      const offset = (<usize>n * <usize>image) << 2;
       const end = offset + ((<usize>pixels & ~1) << 2);
       let at = offset;
       for (; at < end; at += 8) {

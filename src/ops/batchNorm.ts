@@ -54,7 +54,7 @@ function normalizeChannels(x: Tensor, options: BatchNormOptions): Tensor {
   const gradients = (dy: Tensor) => {
     const [dx, dweight, dbias] = [empty(x.shape), empty(w.shape), empty(w.shape)];
     const g = dense(dy);
-    kernels.batchNormAffineGrad(dweight.ptr, dbias.ptr, g.ptr, a.ptr, stats.ptr, ...extents);
+    kernels.batchNormAffineGrad(dweight.ptr, dbias.ptr, g.ptr, a.ptr, stats.ptr, ...extents, extents[1] * extents[2]);
     kernels.batchNormGrad(dx.ptr, g.ptr, a.ptr, w.ptr, stats.ptr, dweight.ptr, dbias.ptr, ...extents, count);
     return [dx, dweight, dbias] as const;
   };
@@ -71,7 +71,7 @@ function batchStats(x: Tensor, [images, channels, pixels]: Extents, options: Bat
   const { runningMean, runningVar, momentum = 0.1, eps = 1e-5 } = options;
   const stats = empty([channels, 3]);
   const moments = workspace(16 * channels);
-  kernels.batchNormStats(stats.ptr, moments, x.ptr, images, channels, pixels, eps);
+  kernels.batchNormStats(stats.ptr, moments, x.ptr, images, channels, pixels, channels * pixels, eps);
   if (runningMean && runningVar) {
     kernels.batchNormUpdate(runningMean.ptr, runningVar.ptr, moments, channels, images * pixels, momentum);
     for (const running of [runningMean, runningVar]) running.storage.version++;

@@ -349,12 +349,30 @@ const table: Table = {
     rowPoints: 0,
     colPoints: 0,
   }),
+  batchNormStats: {
+    cost: [0.5, "images", "channels", "pixels"],
+    cuts: [{ extent: "channels", moves: { stats: [12], moments: [16], x: [4, "pixels"] } }],
+  },
   batchNorm: {
     cost: [0.3, "images", "channels", "pixels"],
     cuts: [
       {
         extent: "images",
         moves: { y: [4, "channels", "pixels"], x: [4, "channels", "pixels"], weight: 0, bias: 0, stats: 0 },
+      },
+      {
+        extent: "channels",
+        moves: { y: [4, "pixels"], x: [4, "pixels"], weight: [4], bias: [4], stats: [12] },
+        single: "images",
+      },
+    ],
+  },
+  batchNormAffineGrad: {
+    cost: [0.8, "images", "channels", "pixels"],
+    cuts: [
+      {
+        extent: "channels",
+        moves: { dweight: [4], dbias: [4], dy: [4, "pixels"], x: [4, "pixels"], stats: [12] },
       },
     ],
   },
@@ -372,6 +390,19 @@ const table: Table = {
           dweight: 0,
           dbias: 0,
         },
+      },
+      {
+        extent: "channels",
+        moves: {
+          dx: [4, "pixels"],
+          dy: [4, "pixels"],
+          x: [4, "pixels"],
+          weight: [4],
+          stats: [12],
+          dweight: [4],
+          dbias: [4],
+        },
+        single: "images",
       },
     ],
   },
