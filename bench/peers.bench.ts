@@ -62,8 +62,8 @@ class Peer {
   }
 
   get label(): string {
-    const { name, threads, variant } = this.about;
-    const details = [...(variant ? [variant] : []), ...(threads === 1 ? [] : [`${threads} threads`])];
+    const { name, threads, variant, runtime } = this.about;
+    const details = [variant, runtime, threads === 1 ? undefined : `${threads} threads`].filter(Boolean);
     return details.length > 0 ? `${name} (${details.join(", ")})` : String(name);
   }
 }
@@ -92,6 +92,14 @@ async function startAll(): Promise<Peer[]> {
     started.push(peer("jax", { name: "jax-js wasm", threads: 1 }));
     started.push(peer("tfjs", { name: "TensorFlow.js cpu", threads: 1 }, "cpu", 1));
     started.push(peer("js-pytorch", { name: "js-pytorch", threads: 1 }));
+  }
+  // In a page, where TensorFlow.js has threads.
+  if (counts.length > 1) {
+    const page = (name: string, script: string, assets: string, ...args: string[]) =>
+      node("build/bench/page.mjs", { name, threads: 2, runtime: "Chromium" }, undefined, script, assets, ...args);
+    started.push(page("wasmgrad", "build/bench/pages/wasmgrad.mjs", "", "2"));
+    const assets = "bench/peers/node_modules/@tensorflow/tfjs-backend-wasm/dist";
+    if (peersInstalled) started.push(page("TensorFlow.js wasm", "build/bench/pages/tfjs.mjs", assets, "wasm", "2"));
   }
   for (const threads of counts) {
     const args = ["-P", "bench/peers/torch.py", String(threads)];
@@ -153,7 +161,8 @@ async function measure(row: Row, peers: readonly Peer[]): Promise<Timing[]> {
 
 function resultOf(row: Row, { peer, seconds, why }: Timing): Result {
   const { name, version, variant, threads } = peer.about;
-  const result: Result = { row: row.name, library: String(name), runtime, threads: Number(threads) };
+  const where = String(peer.about.runtime ?? runtime);
+  const result: Result = { row: row.name, library: String(name), runtime: where, threads: Number(threads) };
   if (name === "PyTorch") result.runtime = "native";
   if (version !== undefined) result.version = String(version);
   if (variant !== undefined) result.variant = String(variant);

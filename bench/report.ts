@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 import { chartsOf } from "./report/charts.js";
-import { readmeTable, suiteTable } from "./report/tables.js";
+import { readmeTable, suiteTable, twoThreadsTable } from "./report/tables.js";
 import { readSuites, runtime, type Suite } from "./results.js";
 
 const BEGIN = "<!-- bench: written by `npm run bench:readme` -->";
@@ -95,7 +95,8 @@ function intoReadme(suites: readonly Suite[]): void {
   const after = rest?.split(END)[1];
   if (after === undefined) throw new Error(`bench: README.md must hold the marks ${BEGIN} and ${END}`);
   const summary = `${headline(peers)}; medians, one thread; results and losses were compared first.`;
-  writeFileSync("README.md", `${before}${BEGIN}\n${summary}\n\n${readmeTable(peers, startup)}\n${END}${after}`);
+  const tables = `${readmeTable(peers, startup)}\n\n${twoThreadsTable(peers)}`;
+  writeFileSync("README.md", `${before}${BEGIN}\n${summary}\n\n${tables}\n${END}${after}`);
 }
 
 const suites = readSuites();

@@ -4,7 +4,7 @@ import { uniform } from "./data.js";
 import { loraTraining } from "./loraTraining.js";
 import { type Training, training } from "./models.js";
 import type { AdamSpec, AttentionSpec, MapSpec, MatmulSpec, Spec } from "./rows.js";
-import { firstLosses, type Library, type Prepared, serve } from "./serve.js";
+import { firstLosses, type Library, type Prepared, type Refused, serve } from "./serve.js";
 
 function sizeOf(shape: Shape): number {
   return shape.reduce((product, extent) => product * extent, 1);
@@ -94,7 +94,7 @@ async function trained({ step, dispose }: Training): Promise<Prepared> {
   return { run: step, values: await firstLosses(step), dispose };
 }
 
-async function prepare(spec: Spec): Promise<Prepared> {
+async function prepare(spec: Spec): Promise<Prepared | Refused> {
   switch (spec.kind) {
     case "matmul":
       return matmul(spec);
@@ -105,6 +105,7 @@ async function prepare(spec: Spec): Promise<Prepared> {
     case "dispatch":
       return dispatch();
     case "lora":
+      if (typeof document !== "undefined") return { why: "a page has no model directory" };
       return trained(await loraTraining(spec));
     case "mlp":
     case "gpt":
@@ -114,8 +115,7 @@ async function prepare(spec: Spec): Promise<Prepared> {
   }
 }
 
-await serve(async (): Promise<Library> => {
-  const [, , threads = "1", simd = "auto"] = process.argv;
+await serve(async ([threads = "1", simd = "auto"]): Promise<Library> => {
   const info = await init({ threads: Number(threads), simd: simd === "baseline" ? "baseline" : "auto" });
   if (info.threads !== Number(threads)) throw new Error(info.reason ?? `runs ${info.threads} threads`);
   return { about: { name: "wasmgrad", version, variant: info.variant, threads: info.threads }, prepare };

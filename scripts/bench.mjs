@@ -16,8 +16,19 @@ const stems = readdirSync("bench")
   .filter((file) => file.endsWith(suffix))
   .map((file) => file.slice(0, -suffix.length))
   .sort();
+const help = `npm run bench [-- suite …]   runs them, or all of ${stems.join(", ")}
+npm run bench:check          compares the kernels' shares of the ceiling with bench/baseline.json
+npm run bench:readme         writes the summary of bench/results into README.md
+npm run bench -- --accept    makes the shares in bench/results the baseline
+npm run bench:peers, npm run bench:runtimes   install what those two suites compare with`;
 const options = process.argv.slice(2).filter((argument) => argument.startsWith("--"));
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
+if (options.includes("--help")) {
+  console.log(help);
+  process.exit();
+}
+const unknown = options.filter((option) => !["--check", "--readme", "--accept"].includes(option));
+if (unknown.length > 0) throw new Error(`bench: options must be --check, --readme, --accept or --help, got ${unknown}`);
 /** Suites of shares: they compare with the machine itself, so a baseline of them means something elsewhere. */
 const kernelStems = stems.filter((stem) => readFileSync(`bench/${stem}${suffix}`, "utf8").includes("benchKernels("));
 const everything = options.includes("--check") ? kernelStems : options.length > 0 ? [] : stems;
@@ -35,11 +46,19 @@ const shared = {
   outExtension: { ".js": ".mjs" },
   logLevel: "error",
 };
-const sources = [...wanted.map((stem) => `${stem}${suffix}`), "wasmgrad.ts", "report.ts", "check.ts"];
+const sources = [...wanted.map((stem) => `${stem}${suffix}`), "wasmgrad.ts", "page.ts", "report.ts", "check.ts"];
 const entryPoints = Object.fromEntries(sources.map((file) => [file.slice(0, -3), `bench/${file}`]));
 await build({ ...shared, entryPoints, outdir: "build/bench", external: ["esbuild", "playwright", "vite"] });
 
 const peers = "bench/peers";
+if (wanted.includes("peers")) {
+  const inPages = {
+    wasmgrad: "bench/wasmgrad.ts",
+    ...(existsSync(`${peers}/node_modules`) && { tfjs: `${peers}/tfjs.mjs` }),
+  };
+  const page = { platform: "browser", external: ["node:*"], outdir: "build/bench/pages" };
+  await build({ ...shared, ...page, entryPoints: inPages });
+}
 if (wanted.includes("peers") && existsSync(`${peers}/node_modules`)) {
   await build({
     ...shared,

@@ -1,4 +1,4 @@
-/** The rows in TensorFlow.js. Arguments: backend (wasm or cpu), threads. */
+/** The rows in TensorFlow.js, in Node or in a page. Arguments: backend (wasm or cpu), threads. */
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-core/dist/register_all_gradients";
 import "@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops";
@@ -183,15 +183,16 @@ async function prepare(spec) {
   }
 }
 
-await serve(async () => {
-  const [, , backend, threads] = process.argv;
+await serve(async ([backend, threads]) => {
+  const inPage = typeof document !== "undefined";
   if (backend === "cpu") await import("@tensorflow/tfjs-backend-cpu");
   else {
-    if (Number(threads) > 1) return { why: "its wasm backend runs one thread in Node" };
+    if (Number(threads) > 1 && !inPage) return { why: "its wasm backend runs one thread in Node" };
     const wasm = await import("@tensorflow/tfjs-backend-wasm");
-    wasm.setWasmPaths("node_modules/@tensorflow/tfjs-backend-wasm/dist/");
+    wasm.setWasmPaths(inPage ? "/" : "node_modules/@tensorflow/tfjs-backend-wasm/dist/");
+    if (inPage) wasm.setThreadsCount(Number(threads));
   }
   await tf.setBackend(backend);
   await tf.ready();
-  return { about: { name: `TensorFlow.js ${backend}`, version: tf.version_core, threads: 1 }, prepare };
+  return { about: { name: `TensorFlow.js ${backend}`, version: tf.version_core, threads: Number(threads) }, prepare };
 });

@@ -13,8 +13,11 @@ export interface Chart {
 }
 
 /** "wasmgrad (relaxed-simd, 2 threads)" */
-export function labelOf({ library, variant, threads }: Result): string {
-  const details = [...(variant ? [variant] : []), ...(threads > 1 ? [`${threads} threads`] : [])];
+export function labelOf({ library, variant, runtime, threads }: Result): string {
+  const inPage = runtime.startsWith("Chromium") && library !== runtime ? "Chromium" : undefined;
+  const details = [variant, inPage, threads > 1 ? `${threads} threads` : undefined].filter(
+    (each) => each !== undefined,
+  );
   return details.length > 0 ? `${library} (${details.join(", ")})` : library;
 }
 

@@ -53,29 +53,61 @@ const isJavaScript = (result: Result) => isPeer(result) && !isNativeAddon(result
 
 const named = ({ library, seconds }: Result) => `${timeOf(seconds as number)} (${library})`;
 
+const place = ({ runtime }: Result) => runtime.split(" ")[0];
+const ratio = (a: Result | undefined, b: Result | undefined) =>
+  a?.seconds && b?.seconds ? `${(a.seconds / b.seconds).toFixed(2)} ×` : "–";
+const time = (result: Result | undefined) => (result?.seconds ? timeOf(result.seconds) : "–");
+
+function fastest(candidates: readonly Result[]): Result | undefined {
+  return candidates.reduce<Result | undefined>(
+    (best, next) => (!best || (next.seconds as number) < (best.seconds as number) ? next : best),
+    undefined,
+  );
+}
+
+/** For the README: two threads, in Node and in Chromium, where alone TensorFlow.js has them. */
+export function twoThreadsTable({ results }: Suite): string {
+  const measured = results.filter(({ row, seconds }) => /512 × 512 × 512|step/.test(row) && seconds !== undefined);
+  const double = measured.filter(({ threads }) => threads === 2);
+  const rows = [...new Set(double.map(({ row }) => row))].map((row) => {
+    const here = double.filter((result) => result.row === row);
+    const ours = (where: string) => here.find((result) => result.library === "wasmgrad" && place(result) === where);
+    const one = measured.find((r) => r.row === row && r.library === "wasmgrad" && r.threads === 1);
+    const peer = fastest(here.filter(isJavaScript));
+    const torch = here.find(({ library }) => library === "PyTorch");
+    return [
+      row,
+      time(ours("Node")),
+      ratio(one, ours("Node")),
+      time(ours("Chromium")),
+      peer ? `${timeOf(peer.seconds as number)} (${peer.library}, ${place(peer)})` : "–",
+      ratio(peer, peer && ours(place(peer))),
+      time(torch),
+      ratio(torch, ours("Node")),
+    ];
+  });
+  const head = [
+    "two threads",
+    "wasmgrad",
+    "gain",
+    "in Chromium",
+    "fastest peer in JavaScript",
+    "it takes",
+    "PyTorch",
+    "it takes",
+  ];
+  return markdownTable(head, rows);
+}
+
 /** For the README: wasmgrad, the fastest peer that runs in JavaScript and WebAssembly, and PyTorch, one thread each. */
 export function readmeTable({ results }: Suite, startup: readonly Result[]): string {
   const single = results.filter(({ threads, seconds }) => threads === 1 && seconds !== undefined);
-  const fastest = (candidates: readonly Result[]) =>
-    candidates.reduce<Result | undefined>(
-      (best, next) => (!best || (next.seconds as number) < (best.seconds as number) ? next : best),
-      undefined,
-    );
   const rows = [...new Set(single.map(({ row }) => row))].map((row) => {
     const here = single.filter((result) => result.row === row);
     const ours = fastest(here.filter(({ library }) => library === "wasmgrad"));
     const peer = fastest(here.filter(isJavaScript));
     const torch = here.find(({ library }) => library === "PyTorch");
-    const beside = (other: Result | undefined) =>
-      other && ours ? `${((other.seconds as number) / (ours.seconds as number)).toFixed(2)} ×` : "–";
-    return [
-      row,
-      ours ? timeOf(ours.seconds as number) : "–",
-      peer ? named(peer) : "–",
-      beside(peer),
-      torch ? timeOf(torch.seconds as number) : "–",
-      beside(torch),
-    ];
+    return [row, time(ours), peer ? named(peer) : "–", ratio(peer, ours), time(torch), ratio(torch, ours)];
   });
   const started = startup.map(({ row, library: name, seconds, rate }) => ({ row, name, seconds, value: rate?.value }));
   const startRows = [...new Set(started.map(({ row }) => row))].map((row) => {

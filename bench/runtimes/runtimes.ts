@@ -1,10 +1,9 @@
 /** Where the runtimes are, and how a program runs in each. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { delimiter, extname, join } from "node:path";
+import { delimiter, join } from "node:path";
 import { browserFlags, findBrowser } from "../../scripts/find-browser.mjs";
+import { withPage } from "../pages.js";
 import type { Report } from "./suite.js";
 
 export interface Runtime {
@@ -56,32 +55,6 @@ async function lastLine(child: ChildProcess): Promise<Report> {
   return JSON.parse(output.stdout.trim().split("\n").at(-1) as string);
 }
 
-const types: Record<string, string> = { ".html": "text/html", ".mjs": "text/javascript" };
-
-/** Serves the built page on this machine, isolated as SharedArrayBuffer wants it. */
-async function withPage<T>(visit: (url: string) => Promise<T>): Promise<T> {
-  const server = createServer(({ url = "/" }, response) => {
-    const path = url === "/" ? undefined : join(built, url);
-    if (path && !existsSync(path)) {
-      response.writeHead(404).end();
-      return;
-    }
-    response.writeHead(200, {
-      "Content-Type": types[path ? extname(path) : ".html"] ?? "application/octet-stream",
-      "Cross-Origin-Opener-Policy": "same-origin",
-      "Cross-Origin-Embedder-Policy": "require-corp",
-    });
-    response.end(path ? readFileSync(path) : '<!doctype html><script type="module" src="/page.mjs"></script>');
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  try {
-    return await visit(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-  } finally {
-    server.close();
-    server.closeAllConnections();
-  }
-}
-
 declare const report: Promise<Report> | undefined;
 
 /** Evaluated in the page. */
@@ -98,7 +71,7 @@ const chromium: Runtime = {
     const browser = await chromium.launch({ executablePath: await findBrowser(), args: [...browserFlags] });
     try {
       const page = await browser.newPage();
-      return await withPage(async (url) => {
+      return await withPage([built], "page.mjs", async (url) => {
         await page.goto(url);
         return page.evaluate(pageReport);
       });
@@ -132,7 +105,7 @@ const firefox: Runtime = {
     });
     try {
       const page = await browser.newPage();
-      return await withPage(async (url) => {
+      return await withPage([built], "page.mjs", async (url) => {
         await page.goto(url);
         return page.evaluate(pageReport);
       });
