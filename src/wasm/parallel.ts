@@ -427,9 +427,10 @@ export function parallelKernels(kernels: Kernels, pool: Pool): Kernels {
     let planned: Plan | undefined; // by the first call: all of them take init 3 ms (bench/startup)
     parallel[name] = (...args: number[]) => {
       planned ??= plan(name as Name, split, kernels);
-      if (planned.cost(args) < grain.least) return call(...args);
+      const cost = planned.cost(args);
+      if (cost < grain.least) return call(...args);
       const chunks = planned.chunks(args, pool.threads, grain.chunk);
-      return chunks ? pool.run(planned.kernel, args, chunks, planned.scratchBytes(args)) : call(...args);
+      return chunks ? pool.run(planned.kernel, args, chunks, cost, planned.scratchBytes(args)) : call(...args);
     };
   }
   return parallel as Kernels;

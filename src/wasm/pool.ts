@@ -7,8 +7,11 @@ import type { WorkerReport } from "./poolWorker.js";
 import { SELF_TEST_BYTES } from "./selfTest.js";
 import type { PoolWorker } from "./workers.js";
 
-/** A worker that has not finished its chunk so long after the others is given up; tests make it shorter. */
-export const patience: { milliseconds: number } = { milliseconds: 10_000 };
+/**
+ * A worker that has not finished its chunk so long after the others is given up: at least so many milliseconds, and so
+ * many times what the whole call was estimated to take, as cores differ and a chunk may be half of it. Tests change it.
+ */
+export const patience: { milliseconds: number; times: number } = { milliseconds: 10_000, times: 20 };
 
 /** How long the main thread spins for the last chunks before it sleeps, where it may. */
 const SPIN_MILLISECONDS = 0.2;
@@ -104,10 +107,11 @@ export class Pool {
   }
 
   /**
-   * Runs a kernel on `chunks` of `args`; `scratchBytes` is what its scratch argument must have for each worker. Returns the
-   * sum of the chunks' results. Errors: a worker that is lost, or in which the kernel failed.
+   * Runs a kernel on `chunks` of `args`, which take an estimated time in all; `scratchBytes` is what its scratch argument
+   * must have for each worker. Returns the sum of the chunks' results. Errors: a worker that is lost, or in which the
+   * kernel failed.
    */
-  run(kernel: number, args: readonly number[], chunks: Chunks, scratchBytes: number): number {
+  run(kernel: number, args: readonly number[], chunks: Chunks, nanoseconds: number, scratchBytes: number): number {
     if (this.lost !== undefined) this.giveUp(this.lost);
     if (scratchBytes > this.scratchBytes && !this.growScratch(scratchBytes)) return this.kernels[kernel](...args) ?? 0;
     const { job } = this;
@@ -119,15 +123,15 @@ export class Pool {
       job.takeChunks();
     } finally {
       Atomics.add(ints, Slot.SEQUENCE, 1);
-      if (Atomics.load(ints, Slot.INSIDE) > 0) this.join();
+      if (Atomics.load(ints, Slot.INSIDE) > 0) this.join(patience.milliseconds + (patience.times * nanoseconds) / 1e6);
     }
     const failure = job.takeFailure();
     if (failure !== undefined) throw new Error(`${this.names[kernel]}: it must run in every thread, got ${failure}`);
     return job.sumOfResults(count);
   }
 
-  /** Waits until every worker has left the job. */
-  private join(): void {
+  /** Waits until every worker has left the job, for so many milliseconds at the most. */
+  private join(most: number): void {
     const { ints } = this.job;
     let last = performance.now();
     let waited = 0;
@@ -137,7 +141,7 @@ export class Pool {
       const now = performance.now();
       waited += Math.min(now - last, 200); // not the hours that a computer was asleep
       last = now;
-      if (waited > patience.milliseconds) this.giveUp("it left a chunk unfinished");
+      if (waited > most) this.giveUp("it left a chunk unfinished");
     }
   }
 
