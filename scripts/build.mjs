@@ -102,17 +102,20 @@ async function bundles() {
   for (const variant of variants) await copyFile(`build/${variant}.wasm`, `dist/wasm/${variant}.wasm`);
 }
 
-/** Layers print their names, which minifying would take. Not by a static block: to compile those takes the import 2 ms. */
+/** Layers and errors print their names, which minifying would take. Not by a static block: to compile those takes the import 2 ms. */
 const namedClasses = {
   name: "named-classes",
   setup(build) {
-    build.onLoad({ filter: /src[/\\](nn|models|lora|quant|optim)[/\\][^.]*\.ts$/ }, async ({ path }) => {
-      const contents = (await readFile(path, "utf8")).replaceAll(
-        /^(?:export )?class (\w+)(?:.*\{\}|[\s\S]*?\n\})$/gm,
-        (code, name) => `${code}\nObject.defineProperty(${name}, "name", { value: "${name}" });`,
-      );
-      return { contents, loader: "ts" };
-    });
+    build.onLoad(
+      { filter: /src[/\\](?:(?:nn|models|lora|quant|optim)[/\\][^.]*|errors|tensor)\.ts$/ },
+      async ({ path }) => {
+        const contents = (await readFile(path, "utf8")).replaceAll(
+          /^(?:export )?class (\w+)(?:.*\{\}|[\s\S]*?\n\})$/gm,
+          (code, name) => `${code}\nObject.defineProperty(${name}, "name", { value: "${name}" });`,
+        );
+        return { contents, loader: "ts" };
+      },
+    );
   },
 };
 
@@ -128,7 +131,7 @@ const notGzipped = {
 };
 
 /** The browser's side of the package's own imports. */
-const browserModules = { "#files": "io/files", "#inflate": "wasm/inflate", "#workers": "wasm/workers" };
+const browserModules = { "#files": "io/files", "#bytes": "wasm/bytes", "#workers": "wasm/workers" };
 
 /** One file for each of the source: a bundler leaves out what a page does not use, which it cannot from a bundle. */
 async function modules() {

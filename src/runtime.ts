@@ -1,4 +1,5 @@
 /** Starting, describing and ending the one instance of the library. */
+import { checkOptions } from "./errors.js";
 import { loadKernels, type SimdOption, unloadKernels, type Variant, type WasmSource } from "./wasm/kernels.js";
 
 export const version = "0.1.0";
@@ -13,7 +14,7 @@ export interface InitOptions {
   simd?: SimdOption;
   /** The most the library may use, 4096 at the most. */
   maximumMemoryMiB?: number;
-  /** The kernels' module, where code may not be inlined or compiled from bytes (strict CSP, Cloudflare Workers). */
+  /** The kernels' module, where code may not be inlined or compiled from bytes (Cloudflare Workers). */
   wasm?: WasmSource;
 }
 
@@ -28,33 +29,44 @@ export interface RuntimeInfo {
 
 let started: { key: string; wasm: unknown; info: Promise<RuntimeInfo> } | null = null;
 let info: RuntimeInfo | null = null;
+/** When what was ended last has ended: the next instance starts then. */
+let ended: Promise<unknown> = Promise.resolve();
 
 /**
  * Loads the kernels. Idempotent; a second call with other options rejects.
- * Errors: no WebAssembly SIMD; options out of range; kernels that compute wrong numbers on this engine.
+ * Errors: no WebAssembly SIMD; options out of range; no memory; kernels that compute wrong numbers on this engine.
  */
 export async function init(options: InitOptions = {}): Promise<RuntimeInfo> {
+  checkInitOptions(options);
   const { threads = "auto", simd = "auto", maximumMemoryMiB = 4096, wasm } = options;
   const key = JSON.stringify({ threads, simd, maximumMemoryMiB });
   if (started) {
     if (Object.keys(options).length > 0 && (started.key !== key || started.wasm !== wasm)) {
       throw new Error(`init: a second call must have the options of the first, got ${key} after ${started.key}`);
     }
-    return started.info;
+    const first = await started.info;
+    return info ?? first;
   }
-  checkOptions(threads, simd, maximumMemoryMiB);
-  started = { key, wasm, info: start({ threads, simd, maximumMemoryMiB }, wasm) };
+  const mine = { key, wasm, info: ended.then(() => start({ threads, simd, maximumMemoryMiB }, wasm)) };
+  started = mine;
   try {
-    return await started.info;
+    return await mine.info;
   } catch (error) {
-    await shutdown();
+    if (started === mine) await shutdown();
     throw error;
   }
 }
 
-/** Ends the instance: every tensor is gone, and `init` may be called again. */
+/** Ends the instance, once it has started: every tensor is gone, and `init` may be called again. */
 export async function shutdown(): Promise<void> {
+  const starting = info ? undefined : started?.info;
   started = null;
+  const ending = starting ? starting.then(end, end) : end();
+  ended = Promise.all([ended, ending]);
+  await ended;
+}
+
+async function end(): Promise<void> {
   info = null;
   await unloadKernels();
 }
@@ -71,17 +83,21 @@ async function start(options: Required<Omit<InitOptions, "wasm">>, wasm?: WasmSo
 }
 
 function threadsLost(reason: string): void {
-  if (info) info = { ...info, threads: 1, reason: `one thread: ${reason}` };
+  if (!info) return;
+  const reasons = [...(info.reason ? [info.reason] : []), `one thread: ${reason}`];
+  info = { ...info, threads: 1, reason: reasons.join("; ") };
 }
 
-function checkOptions(threads: unknown, simd: unknown, maximumMemoryMiB: number): void {
-  if (threads !== "auto" && !(Number.isInteger(threads) && (threads as number) >= 1)) {
-    throw new Error(`init: threads must be "auto" or a whole number from 1, got ${threads}`);
+function checkInitOptions(options: InitOptions): void {
+  checkOptions("init", options, ["threads", "simd", "maximumMemoryMiB", "wasm"]);
+  const { threads = "auto", simd = "auto", maximumMemoryMiB = 4096 } = options;
+  if (threads !== "auto" && !(Number.isInteger(threads) && threads >= 1)) {
+    throw new Error(`init: threads must be "auto" or a whole number from 1, got ${String(threads)}`);
   }
   if (simd !== "auto" && simd !== "baseline" && simd !== "relaxed") {
-    throw new Error(`init: simd must be "auto", "baseline" or "relaxed", got ${simd}`);
+    throw new Error(`init: simd must be "auto", "baseline" or "relaxed", got ${String(simd)}`);
   }
-  if (!(maximumMemoryMiB >= 1 && maximumMemoryMiB <= 4096)) {
-    throw new Error(`init: maximumMemoryMiB must be from 1 to 4096, got ${maximumMemoryMiB}`);
+  if (typeof maximumMemoryMiB !== "number" || !(maximumMemoryMiB >= 1 && maximumMemoryMiB <= 4096)) {
+    throw new Error(`init: maximumMemoryMiB must be from 1 to 4096, got ${String(maximumMemoryMiB)}`);
   }
 }

@@ -37,6 +37,51 @@ describe("init", () => {
       /simd must be "auto", "baseline" or "relaxed", got fast/,
     );
     await expect(init({ maximumMemoryMiB: 5000 })).rejects.toThrow(/maximumMemoryMiB must be from 1 to 4096, got 5000/);
+    await expect(init({ maximumMemoryMiB: "64" as never })).rejects.toThrow(/from 1 to 4096, got 64/);
+    await expect(init({ threads: 2n as never })).rejects.toThrow(/whole number from 1, got 2/);
+    await expect(init({ thread: 2 } as never)).rejects.toThrow(/init: options must be threads, .* got thread/);
+  });
+
+  test("an engine without WebAssembly is an error that says so", async () => {
+    const { init, UnsupportedError } = await freshLibrary();
+    vi.stubGlobal("WebAssembly", undefined);
+    await expect(init()).rejects.toThrow(UnsupportedError);
+    await expect(init()).rejects.toThrow(/must have WebAssembly/);
+  });
+
+  test("an engine that allows no memory is an error that says so", async () => {
+    const { init, OutOfMemoryError } = await freshLibrary();
+    class None {
+      constructor() {
+        throw new RangeError("could not allocate memory");
+      }
+    }
+    vi.stubGlobal(
+      "WebAssembly",
+      new Proxy(WebAssembly, { get: (all, name) => (name === "Memory" ? None : all[name as "Memory"]) }),
+    );
+    await expect(init()).rejects.toThrow(OutOfMemoryError);
+    await expect(init()).rejects.toThrow(/must allow a memory of 64 MiB, got could not allocate memory/);
+  });
+
+  test("shutdown while it starts ends what has started; init after it waits for that", async () => {
+    const { init, shutdown, runtimeInfo, tensor } = await freshLibrary();
+    const starting = init({ simd: "baseline", threads: 1 });
+    const ending = shutdown();
+    const next = init({ simd: "auto", threads: 1 });
+    await Promise.all([starting, ending]);
+    const info = await next;
+    expect(runtimeInfo()).toBe(info);
+    expect(tensor([1]).item()).toBe(1);
+    await shutdown();
+    expect(runtimeInfo).toThrow(/await init\(\)/);
+  });
+
+  test("a module is read from a file's URL", async () => {
+    const { init, shutdown } = await freshLibrary();
+    const url = new URL("../build/simd.wasm", import.meta.url);
+    expect(await init({ wasm: url })).toMatchObject({ variant: "simd" });
+    await shutdown();
   });
 
   test("an engine without SIMD is an error that says so", async () => {

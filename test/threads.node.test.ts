@@ -271,8 +271,64 @@ describe("threads", () => {
     expect(await init({ threads: 2 })).toMatchObject({
       threads: 1,
       sharedMemory: false,
-      reason: expect.stringMatching(/not cross-origin isolated/),
+      reason: expect.stringMatching(/the engine has no SharedArrayBuffer/),
     });
+    await shutdown();
+  });
+
+  test("where the engine refuses shared memory there is one, and the reason", async () => {
+    const { Memory } = WebAssembly;
+    class Unshared extends Memory {
+      constructor(descriptor: WebAssembly.MemoryDescriptor) {
+        if (descriptor.shared) throw new RangeError("could not share memory");
+        super(descriptor);
+      }
+    }
+    vi.stubGlobal("WebAssembly", patched({ Memory: Unshared }));
+    const { init, shutdown } = await freshLibrary();
+    expect(await init({ threads: 2 })).toMatchObject({
+      threads: 1,
+      sharedMemory: false,
+      reason: expect.stringMatching(/refuses shared memory: could not share memory/),
+    });
+    await shutdown();
+  });
+
+  test("shutdown while they start, and init while they end, leave none behind", async () => {
+    let running = 0;
+    await changeWorkers((start) => (data, report, lost) => {
+      running++;
+      const worker = start(data, report, lost);
+      return { terminate: async () => worker.terminate()?.then(() => running--) };
+    });
+    const { init, shutdown } = await freshLibrary();
+    const starting = init({ threads: 3 });
+    await Promise.all([starting, shutdown()]);
+    expect(running).toBe(0);
+    await init({ threads: 2 });
+    const ending = shutdown();
+    await init({ threads: 3 });
+    await ending;
+    expect(running).toBe(2);
+    await shutdown();
+    expect(running).toBe(0);
+  });
+
+  test("a slow chunk is no lost worker: patience grows with what a call is estimated to take", async () => {
+    await changeWorkers(() => ({ job }, report) => {
+      const ints = new Int32Array(job);
+      Atomics.add(ints, Slot.INSIDE, 1);
+      queueMicrotask(() => report({ ready: true }));
+      return { terminate: () => undefined };
+    });
+    const { init, shutdown, tensor, F, WorkerLostError } = await freshLibrary();
+    const { patience } = await import("../src/wasm/pool.js");
+    Object.assign(patience, { milliseconds: 0, times: 1e6 });
+    await init({ threads: 2 });
+    const x = tensor(new Float32Array(1000)); // 120 ns of work, a million times
+    const begin = performance.now();
+    expect(() => F.relu(x)).toThrow(WorkerLostError);
+    expect(performance.now() - begin).toBeGreaterThan(100);
     await shutdown();
   });
 
@@ -309,15 +365,15 @@ describe("starting", () => {
     await shutdown();
   });
 
-  /** Kernels of which `exp` does nothing, in the relaxed variant or in every one. */
-  function breakExp(isBroken: (exports: { isRelaxed(): number }) => boolean): void {
+  /** Kernels of which `exp` does nothing or else, in the relaxed variant or in every one. */
+  function breakExp(isBroken: (exports: { isRelaxed(): number }) => boolean, exp = () => {}): void {
     const { instantiate } = WebAssembly;
     vi.stubGlobal(
       "WebAssembly",
       patched({
         async instantiate(module: WebAssembly.Module, imports: WebAssembly.Imports) {
           const { exports } = await instantiate(module, imports);
-          return { exports: isBroken(exports as never) ? { ...exports, exp: () => {} } : exports };
+          return { exports: isBroken(exports as never) ? { ...exports, exp } : exports };
         },
       }),
     );
@@ -336,6 +392,28 @@ describe("starting", () => {
       await expect(init({ simd: "relaxed" })).rejects.toThrow(/must compute right numbers.*exp/);
     },
   );
+
+  test.skipIf(inject("simd") === "baseline")("so do relaxed kernels that trap", async () => {
+    const trap = () => {
+      throw new WebAssembly.RuntimeError("unreachable");
+    };
+    breakExp((exports) => exports.isRelaxed() === 1, trap);
+    const { init, shutdown } = await freshLibrary();
+    expect(await init({ threads: 1 })).toMatchObject({
+      variant: "simd",
+      reason: expect.stringMatching(/relaxed SIMD is not used: unreachable/),
+    });
+    await shutdown();
+  });
+
+  test("a worker that cannot run the module says so", async () => {
+    const { serve } = await import("../src/wasm/poolWorker.js");
+    const module = await WebAssembly.compile(await baselineBytes());
+    const memory = new WebAssembly.Memory({ initial: 0, maximum: 0 });
+    const post = vi.fn();
+    await serve({ module, memory, job: new SharedArrayBuffer(8), names: [], thread: 1, scratch: 0 }, post);
+    expect(post.mock.calls).toEqual([[{ ready: false, error: expect.stringMatching(/memory/) }]]);
+  });
 
   test("baseline kernels with wrong results are an error", async () => {
     breakExp(() => true);

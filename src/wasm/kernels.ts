@@ -1,7 +1,7 @@
 /** Loads the variant of the kernels that the engine can run and holds the one instance. */
 import { relaxedSimd, simd } from "wasm-feature-detect";
-import { inflate } from "#inflate";
-import { UnsupportedError } from "../errors.js";
+import { inflate, responseOf } from "#bytes";
+import { OutOfMemoryError, UnsupportedError } from "../errors.js";
 import type { Kernels } from "./kernels.gen.js";
 import { attachMemory, createMemory, detachMemory, scratchMemory, toAddress } from "./memory.js";
 import { SELF_TEST_BYTES, selfTest } from "./selfTest.js";
@@ -46,6 +46,9 @@ let endThreads: (() => Promise<void>) | undefined;
  * compute wrong numbers in the baseline variant too.
  */
 export async function loadKernels(options: LoadOptions): Promise<Loaded> {
+  if (typeof WebAssembly === "undefined") {
+    throw new UnsupportedError("init: the engine must have WebAssembly, got one without it, or with it switched off");
+  }
   if (!(await simd())) throw new UnsupportedError("init: the engine must support WebAssembly SIMD, got one without it");
   const { wasm } = options;
   if (wasm instanceof WebAssembly.Module) return start(wasm, options, []);
@@ -54,16 +57,23 @@ export async function loadKernels(options: LoadOptions): Promise<Loaded> {
   try {
     return await start(await load(variant), options, []);
   } catch (error) {
-    if (!(error instanceof WrongKernels) || variant === "simd" || options.simd === "relaxed") throw error;
+    if (!isOfVariant(error) || variant === "simd" || options.simd === "relaxed") throw error;
     return start(await load("simd"), options, [`relaxed SIMD is not used: ${error.message}`]);
   }
+}
+
+/** Whether another variant may do better: this one gives wrong numbers, traps, or is refused. */
+function isOfVariant(error: unknown): error is Error {
+  const { CompileError, LinkError, RuntimeError } = WebAssembly;
+  return [WrongKernels, CompileError, LinkError, RuntimeError].some((kind) => error instanceof kind);
 }
 
 export async function unloadKernels(): Promise<void> {
   kernels = uninitialized;
   detachMemory();
-  await endThreads?.();
+  const end = endThreads;
   endThreads = undefined;
+  await end?.();
 }
 
 /** The engine runs the kernels and gets wrong results. */
@@ -74,10 +84,21 @@ async function start(
   { threads, maximumMemoryMiB, threadsLost }: LoadOptions,
   reasons: string[],
 ): Promise<Loaded> {
-  const shared = threads === 1 ? undefined : shareable(code, reasons);
-  const loading = shared && import("./threads.js"); // while the engine compiles
+  let shared = threads === 1 ? undefined : shareable(code, reasons);
+  let created = createMemory(maximumMemoryMiB, shared !== undefined);
+  if (created instanceof Error && shared) {
+    reasons.push(`one thread: the engine refuses shared memory: ${created.message}`);
+    shared = undefined;
+    created = createMemory(maximumMemoryMiB, false);
+  }
+  if (created instanceof Error) {
+    throw new OutOfMemoryError(
+      `init: the engine must allow a memory of 64 MiB, got ${created.message}; init({ maximumMemoryMiB }) can ask for less`,
+    );
+  }
+  const { memory, maximumMiB } = created;
+  const loading = shared && import("./threads.js").catch((error: Error) => error); // while the engine compiles
   const module = code instanceof WebAssembly.Module ? code : await WebAssembly.compile(shared ?? code);
-  const { memory, maximumMiB } = createMemory(maximumMemoryMiB, shared !== undefined);
   if (maximumMiB < Math.floor(maximumMemoryMiB)) {
     reasons.push(`the engine refuses ${maximumMemoryMiB} MiB of memory, the most is ${maximumMiB} MiB`);
   }
@@ -92,8 +113,12 @@ async function start(
   kernels = exports;
   const alone = { variant, threads: 1, sharedMemory: shared !== undefined, reasons } as const;
   if (!loading) return alone;
-  const { startThreads } = await loading;
-  const started = await startThreads({ threads, module, memory, kernels: exports, reasons }, (reason) => {
+  const pool = await loading;
+  if (pool instanceof Error) {
+    reasons.push(`one thread: the code of the pool must load, got ${pool.message}`);
+    return alone;
+  }
+  const started = await pool.startThreads({ threads, module, memory, kernels: exports, reasons }, (reason) => {
     kernels = exports;
     threadsLost(reason);
   });
@@ -107,7 +132,9 @@ async function start(
 function shareable(code: Uint8Array | WebAssembly.Module, reasons: string[]): Uint8Array<ArrayBuffer> | undefined {
   if (typeof SharedArrayBuffer === "undefined") {
     reasons.push(
-      "one thread: memory cannot be shared, as the page is not cross-origin isolated (COOP and COEP headers)",
+      globalThis.crossOriginIsolated === false
+        ? "one thread: memory cannot be shared, as the page is not cross-origin isolated (COOP and COEP headers)"
+        : "one thread: memory cannot be shared, as the engine has no SharedArrayBuffer",
     );
     return undefined;
   }
@@ -154,7 +181,7 @@ async function load(variant: Variant): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 async function bytesOf(source: URL | Response | BufferSource): Promise<Uint8Array<ArrayBuffer>> {
-  if (source instanceof URL) return bytesOf(await fetch(source));
+  if (source instanceof URL) return bytesOf(await responseOf(source));
   if (source instanceof Response) {
     if (!source.ok)
       throw new Error(`init: wasm must be readable, got ${source.status} ${source.statusText} for ${source.url}`);

@@ -144,15 +144,18 @@ const LEAST_PAGES = 1024;
 
 /**
  * A memory for one instance, with the limit the user set or, where the engine refuses that much (iOS does), the largest
- * of its halves that it allows. Errors: it allows none of 64 MiB.
+ * of its halves that it allows; the engine's error where it allows none of 64 MiB.
  */
-export function createMemory(maximumMiB: number, shared: boolean): { memory: WebAssembly.Memory; maximumMiB: number } {
+export function createMemory(
+  maximumMiB: number,
+  shared: boolean,
+): { memory: WebAssembly.Memory; maximumMiB: number } | Error {
   for (let maximum = Math.min(MAX_PAGES, Math.floor((maximumMiB * 1024 * 1024) / PAGE)); ; maximum >>>= 1) {
     try {
       const memory = new WebAssembly.Memory({ initial: 16, maximum, shared });
       return { memory, maximumMiB: (maximum * PAGE) / 1024 / 1024 };
     } catch (error) {
-      if (maximum >>> 1 < LEAST_PAGES) throw error;
+      if (maximum >>> 1 < LEAST_PAGES) return error as Error;
     }
   }
 }

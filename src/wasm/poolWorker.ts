@@ -59,11 +59,17 @@ function work(job: Job): never {
 }
 
 /** Instantiates the module over the shared memory, which writes its constants again: the same bytes. */
+async function instantiate({ module, memory, scratch }: WorkerStart): Promise<WebAssembly.Exports> {
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+  const wrong = selfTest(exports as never, memory, scratch);
+  if (wrong) throw new Error(wrong);
+  return exports;
+}
+
 export async function serve(start: WorkerStart, post: (report: WorkerReport) => void): Promise<void> {
-  const { exports } = await WebAssembly.instantiate(start.module, { env: { memory: start.memory } });
-  const wrong = selfTest(exports as never, start.memory, start.scratch);
-  if (wrong) {
-    post({ ready: false, error: wrong });
+  const exports = await instantiate(start).catch((error: Error) => error);
+  if (exports instanceof Error) {
+    post({ ready: false, error: exports.message });
     return;
   }
   const job = new Job(
