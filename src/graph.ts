@@ -143,6 +143,11 @@ export function record<const Inputs extends readonly (Tensor | undefined)[]>(
   saved: readonly Tensor[],
   vjps: Vjps<Inputs>,
 ): Tensor {
+  for (const x of inputs) {
+    if (x !== undefined && !(x instanceof Tensor)) {
+      throw new Error(`${op}: inputs must be tensors of this copy of the library, got one of another; load it once`);
+    }
+  }
   const rules = vjps as unknown as readonly (Vjp | null)[];
   const targets = recording ? inputs.map((x, i) => (x?.requiresGrad && rules[i] ? x : null)) : [];
   const wanted = targets.some((x) => x !== null);

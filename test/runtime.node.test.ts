@@ -77,6 +77,16 @@ describe("init", () => {
     expect(runtimeInfo).toThrow(/await init\(\)/);
   });
 
+  test("a tensor of another copy of the library is an error", async () => {
+    const [one, other] = [await freshLibrary(), await freshLibrary()];
+    await one.init({ threads: 1 });
+    await other.init({ threads: 1 });
+    const foreign = other.tensor([5, 6]);
+    expect(() => one.F.add(one.tensor([1, 2]), foreign)).toThrow(/add: inputs must be tensors of this copy/);
+    expect([...foreign.data()]).toEqual([5, 6]);
+    await Promise.all([one.shutdown(), other.shutdown()]);
+  });
+
   test("a module is read from a file's URL", async () => {
     const { init, shutdown } = await freshLibrary();
     const url = new URL("../build/simd.wasm", import.meta.url);
