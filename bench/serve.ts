@@ -48,6 +48,8 @@ export async function firstLosses(step: () => number | Promise<number>): Promise
 }
 
 const SLOW_SECONDS = 1;
+/** A call longer than this is timed once in a slice. */
+const LONG_SECONDS = 0.3;
 /** After half of it V8 still runs parts of a training step as they were first compiled. */
 const WARM_MILLISECONDS = 1500;
 
@@ -71,14 +73,14 @@ async function prepare(library: Library, spec: Spec): Promise<Answer> {
 }
 
 /**
- * The median of the calls that fit into a slice of time, three at the least. One before them is not timed: it finds the
+ * The median of the calls that fit into a slice of time, three at the least of those that are not long. One before them is not timed: it finds the
  * caches full of what other libraries left, and threads asleep, which no second step of a training does.
  */
 async function time(milliseconds: number): Promise<number> {
   const { run, calls = 1, once } = current as NonNullable<typeof current>;
-  const isSlow = once > SLOW_SECONDS;
-  if (!isSlow) await run();
-  const bench = new Bench({ time: milliseconds, iterations: isSlow ? 1 : 3, warmup: false, throws: true });
+  const isLong = once > LONG_SECONDS;
+  if (!isLong) await run();
+  const bench = new Bench({ time: milliseconds, iterations: isLong ? 1 : 3, warmup: false, throws: true });
   bench.add("slice", run as () => unknown);
   await bench.run();
   const { result } = bench.tasks[0];
