@@ -11,9 +11,11 @@ echarts.use([BarChart, GridComponent, LegendComponent, TooltipComponent, SVGRend
 const colors: Record<string, string> = {
   "wasmgrad (relaxed-simd)": "#d1495b",
   "wasmgrad (relaxed-simd, 2 threads)": "#8c1c2e",
+  "wasmgrad (relaxed-simd, Chromium, 2 threads)": "#b5436b",
   "wasmgrad (simd)": "#e79aa4",
   wasmgrad: "#d1495b",
   "TensorFlow.js wasm": "#edae49",
+  "TensorFlow.js wasm (Chromium, 2 threads)": "#b87f1e",
   "TensorFlow.js cpu": "#f6d9a8",
   "jax-js wasm": "#66a182",
   "onnxruntime-web": "#2e7dab",
