@@ -1,8 +1,7 @@
 /**
- * Normalization of channels over images: x [images, channels, pixels] dense, where `image` is given some of its channels,
- * with so many elements from one image to the next. Moments are of float64 sums of x − x₀, so a
- * mean of 1000 loses nothing of a unit variance. `stats` [channels, 3] saves the mean rounded, what the rounding lost, and
- * 1 / √(variance + eps).
+ * Normalization of channels over images: x [images, channels, pixels] dense; with an `image`, some channels of it, so many
+ * elements from one image to the next. Moments are of float64 sums of x − x₀, so a mean of 1000 loses nothing of a unit
+ * variance. `stats` [channels, 3] saves the mean rounded, what the rounding lost, and 1 / √(variance + eps).
  */
 import { centered, CenteredGradient } from "./centered";
 import { get, mapRow } from "./rows";

@@ -23,6 +23,7 @@ async function answerTo(question: Question): Promise<Answer> {
 }
 
 const [, , script, assets, ...args] = process.argv;
+console.log = console.error; // the answers have the output to themselves
 const say = (answer: Answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
 const browser = await chromium.launch({ executablePath: await findBrowser(), args: [...browserFlags] });
 await withPage(

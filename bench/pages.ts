@@ -1,4 +1,4 @@
-/** Pages of this machine's own, for what is timed in browsers. */
+/** Pages served from here, for what is timed in browsers. */
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -19,18 +19,18 @@ export async function withPage<T>(
 ): Promise<T> {
   const server = createServer(({ url = "/" }, response) => {
     const { pathname } = new URL(url, "http://localhost");
-    const path = folders.map((folder) => join(folder, pathname)).find(existsSync);
-    if (pathname !== "/" && !path) {
+    const isPage = pathname === "/";
+    const path = isPage ? undefined : folders.map((folder) => join(folder, pathname)).find(existsSync);
+    if (!isPage && !path) {
       response.writeHead(404).end();
       return;
     }
-    const isFile = pathname !== "/" && path;
     response.writeHead(200, {
-      "Content-Type": types[isFile ? extname(path) : ".html"] ?? "application/octet-stream",
+      "Content-Type": types[path ? extname(path) : ".html"] ?? "application/octet-stream",
       "Cross-Origin-Opener-Policy": "same-origin",
       "Cross-Origin-Embedder-Policy": "require-corp",
     });
-    response.end(isFile ? readFileSync(path) : `<!doctype html><script type="module" src="/${script}"></script>`);
+    response.end(path ? readFileSync(path) : `<!doctype html><script type="module" src="/${script}"></script>`);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   try {

@@ -30,7 +30,7 @@ export interface RuntimeInfo {
 let started: { key: string; wasm: unknown; info: Promise<RuntimeInfo> } | null = null;
 let info: RuntimeInfo | null = null;
 /** When what was ended last has ended: the next instance starts then. */
-let ended: Promise<unknown> = Promise.resolve();
+let ended: Promise<void> = Promise.resolve();
 
 /**
  * Loads the kernels. Idempotent; a second call with other options rejects.
@@ -62,8 +62,9 @@ export async function shutdown(): Promise<void> {
   const starting = info ? undefined : started?.info;
   started = null;
   const ending = starting ? starting.then(end, end) : end();
-  ended = Promise.all([ended, ending]);
+  ended = Promise.allSettled([ended, ending]).then(() => {});
   await ended;
+  await ending;
 }
 
 async function end(): Promise<void> {

@@ -51,7 +51,8 @@ const isPeer = ({ library }: Result) => library !== "wasmgrad" && library !== "P
 const isNativeAddon = ({ library }: Result) => library === "onnxruntime-node";
 const isJavaScript = (result: Result) => isPeer(result) && !isNativeAddon(result);
 
-const named = ({ library, seconds }: Result) => `${timeOf(seconds as number)} (${library})`;
+const isOurs = ({ library }: Result) => library === "wasmgrad";
+const named = ({ library, seconds }: Result, where = "") => `${timeOf(seconds as number)} (${library}${where})`;
 
 const place = ({ runtime }: Result) => runtime.split(" ")[0];
 const ratio = (a: Result | undefined, b: Result | undefined) =>
@@ -71,8 +72,8 @@ export function twoThreadsTable({ results }: Suite): string {
   const double = measured.filter(({ threads }) => threads === 2);
   const rows = [...new Set(double.map(({ row }) => row))].map((row) => {
     const here = double.filter((result) => result.row === row);
-    const ours = (where: string) => here.find((result) => result.library === "wasmgrad" && place(result) === where);
-    const one = measured.find((r) => r.row === row && r.library === "wasmgrad" && r.threads === 1);
+    const ours = (where: string) => here.find((result) => isOurs(result) && place(result) === where);
+    const one = measured.find((result) => result.row === row && isOurs(result) && result.threads === 1);
     const peer = fastest(here.filter(isJavaScript));
     const torch = here.find(({ library }) => library === "PyTorch");
     return [
@@ -80,7 +81,7 @@ export function twoThreadsTable({ results }: Suite): string {
       time(ours("Node")),
       ratio(one, ours("Node")),
       time(ours("Chromium")),
-      peer ? `${timeOf(peer.seconds as number)} (${peer.library}, ${place(peer)})` : "–",
+      peer ? named(peer, `, ${place(peer)}`) : "–",
       ratio(peer, peer && ours(place(peer))),
       time(torch),
       ratio(torch, ours("Node")),
@@ -104,7 +105,7 @@ export function readmeTable({ results }: Suite, startup: readonly Result[]): str
   const single = results.filter(({ threads, seconds }) => threads === 1 && seconds !== undefined);
   const rows = [...new Set(single.map(({ row }) => row))].map((row) => {
     const here = single.filter((result) => result.row === row);
-    const ours = fastest(here.filter(({ library }) => library === "wasmgrad"));
+    const ours = fastest(here.filter(isOurs));
     const peer = fastest(here.filter(isJavaScript));
     const torch = here.find(({ library }) => library === "PyTorch");
     return [row, time(ours), peer ? named(peer) : "–", ratio(peer, ours), time(torch), ratio(torch, ours)];

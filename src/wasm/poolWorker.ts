@@ -66,6 +66,7 @@ async function instantiate({ module, memory, scratch }: WorkerStart): Promise<We
   return exports;
 }
 
+/** Works for the pool until it is terminated, or says why it cannot. */
 export async function serve(start: WorkerStart, post: (report: WorkerReport) => void): Promise<void> {
   const exports = await instantiate(start).catch((error: Error) => error);
   if (exports instanceof Error) {
